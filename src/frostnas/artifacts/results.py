@@ -1,0 +1,187 @@
+"""Results of the stages: `block.json`, `net.json`, `train.json`, `export.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from frostnas.artifacts.specs import BlockSpec, NetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SlotResult:
+    """How one slot of the block was decided."""
+
+    slot: str
+    choice: str
+    candidates: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    """Softmax of the final architecture weights, in the order of ``candidates``."""
+    margin: float
+    """Probability of the choice minus that of the runner-up."""
+    clear: bool
+    """Whether the margin was large enough to speak of a winner."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHistoryRow:
+    """Architecture weights after one epoch."""
+
+    epoch: int
+    probabilities: dict[str, tuple[float, ...]]
+    """Slot -> softmax over its candidates."""
+    loss: float
+    """Cross-entropy on the architecture half of the training data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A block trained alone in the proxy network for the common budget."""
+
+    name: str
+    block: BlockSpec
+    top1_fp32: float
+    top1_int8: float
+    """Validation accuracies as fractions; INT8 in fake-quant evaluation."""
+    latency_ms: float
+    """Measured INT8 latency of the proxy network, one image."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """`block.json`: what stage 1 found."""
+
+    KIND: ClassVar[str] = "block"
+    SCHEMA: ClassVar[int] = 1
+
+    block: BlockSpec
+    slots: tuple[SlotResult, ...]
+    history: tuple[BlockHistoryRow, ...]
+    comparison: tuple[Contender, ...]
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoRow:
+    """One evaluated network of stage 2; `pareto.csv`."""
+
+    network: str
+    """Its choices, encoded."""
+    predicted_ms: float
+    top1: float
+    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    on_front: bool
+    picked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetResult:
+    """`net.json`: the network of stage 2."""
+
+    KIND: ClassVar[str] = "net"
+    SCHEMA: ClassVar[int] = 1
+
+    net: NetSpec
+    strategy: str
+    budget_ms: float
+    predicted_ms: float
+    top1_supernet: float
+    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    evaluated: int
+    """Distinct networks that were scored."""
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRecord:
+    """Which images were held out, so that numbers can be checked."""
+
+    data: str
+    seed: int
+    train: int
+    val: int
+    test: int
+    """Numbers of images."""
+    test_fraction: float | None
+    """None where the data set brings its own test split."""
+    test_indices: tuple[int, ...] | None
+    """Positions in the data set's own order; None where it brings its own test split."""
+    skipped: int = 0
+    """Files that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """What a network expects of its images, and what its outputs mean."""
+
+    classes: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    """Of RGB pixels scaled to 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Top-1 as fractions of the images."""
+
+    val: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """`train.json`, beside `weights.safetensors`."""
+
+    KIND: ClassVar[str] = "train"
+    SCHEMA: ClassVar[int] = 1
+
+    net: NetSpec
+    images: ImageFormat
+    split: SplitRecord
+    weight_bits: int
+    signed_activations: bool
+    fp32: Accuracy
+    """Of the network's own weights with the quantizers off."""
+    fake_quant: Accuracy
+    best_epoch: int
+    parameters: int
+    macs: int
+    weights_sha256: str
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One exported file, run back by its real runtime."""
+
+    path: str
+    """Relative to the run directory."""
+    sha256: str
+    size_bytes: int
+    top1: float
+    """On the test split, as a fraction."""
+    latency_ms_p50: float
+    latency_ms_p90: float
+    """One image, in the runtime and on the threads of the config."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """`export.json`."""
+
+    KIND: ClassVar[str] = "export"
+    SCHEMA: ClassVar[int] = 1
+
+    int8: ModelFile
+    fp32: ModelFile
+    top1_fake_quant: float
+    agreement: float
+    """Share of test images on which the INT8 file and fake-quant evaluation name the same class."""
+    predicted_ms: float | None
+    """From the latency table, where there is one for this machine."""
+    runtime: str
+    threads: int

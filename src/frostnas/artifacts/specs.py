@@ -1,0 +1,167 @@
+"""What a network is: block genotypes, layers and whole networks as values.
+
+Pure data and arithmetic on channel counts; `nets` turns a spec into a module, `latency` into workloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+
+def div8(value: float) -> int:
+    """Nearest multiple of 8, at least 8, never below 0.9 of ``value`` (FrostNet and MobileNet's rule)."""
+    rounded = max(8, int(value + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * value else rounded
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """A block's genotype: one choice per slot, without channel counts.
+
+    The defaults are the published Frost bottleneck (FrostNet, section 4).
+    """
+
+    reuse: str = "squeeze_4"
+    """What is concatenated to the input before expansion: `none`, or `squeeze_R` for a 1x1 to C // R channels."""
+    expand: float = 6
+    """Hidden channels over the channels that enter the expansion; 1 leaves the expansion out."""
+    spatial: str = "depthwise_3"
+    """`depthwise_K`, `dilated_K` or `max_pool_K`."""
+    activation: str = "relu"
+    """`relu`, `relu6` or `hard_swish`, after every convolution but the last."""
+    gate: str = "none"
+    """`none` or `squeeze_excite` between the spatial operation and the projection."""
+    skip: str = "add"
+    """`add` (where shapes allow) or `none`."""
+    kind: str = "inverted_residual"
+    """Which registered block class reads the slots."""
+
+    @property
+    def kernel(self) -> int:
+        """Side of the spatial operation's window in pixels."""
+        return int(self.spatial.rpartition("_")[2])
+
+    @property
+    def squeeze(self) -> int:
+        """R of `squeeze_R`, the reduction before the concat; 0 where nothing is squeezed."""
+        return int(self.reuse.rpartition("_")[2]) if self.reuse.startswith("squeeze_") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """One block in its place: the genotype with its output channels and stride."""
+
+    block: BlockSpec
+    out_channels: int
+    stride: int
+
+    def squeezed(self, in_channels: int) -> int:
+        """Channels that the squeeze adds by concatenation, 0 where it is absent or would be under 8."""
+        ratio = self.block.squeeze
+        if not ratio or self.block.expand <= 1 or in_channels // ratio < 8:
+            return 0
+        return div8(in_channels // ratio)
+
+    def hidden(self, in_channels: int) -> int:
+        """Channels of the spatial operation."""
+        width = in_channels + self.squeezed(in_channels)
+        return round(width * self.block.expand) if self.block.expand > 1 else width
+
+    def has_skip(self, in_channels: int) -> bool:
+        """Whether the input is added to the output."""
+        return self.block.skip == "add" and self.stride == 1 and in_channels == self.out_channels
+
+
+@dataclass(frozen=True, slots=True)
+class StemSpec:
+    """The first convolution, from RGB."""
+
+    channels: int = 32
+    stride: int = 2
+    kernel: int = 3
+    activation: str = "relu"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """1x1 convolution, global average pool, optional hidden layer, dropout, classifier."""
+
+    channels: int = 1280
+    activation: str = "relu"
+    classes: int = 1000
+    hidden: int = 0
+    """Channels of a fully connected layer after the pool (MobileNetV3, GhostNet); 0 for none."""
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """A whole network at one input size; what `net.json` holds."""
+
+    name: str
+    image_size: int
+    stem: StemSpec
+    layers: tuple[LayerSpec, ...]
+    head: HeadSpec = field(default_factory=HeadSpec)
+
+    def with_classes(self, classes: int) -> NetSpec:
+        return replace(self, head=replace(self.head, classes=classes))
+
+    def at_size(self, image_size: int) -> NetSpec:
+        return replace(self, image_size=image_size)
+
+    def workloads(self) -> Iterator[Workload]:
+        """The net's parts in order, each at its input shape; what a latency table is looked up with."""
+        yield Workload(self.stem, 3, self.image_size)
+        channels, size = self.stem.channels, -(-self.image_size // self.stem.stride)
+        for layer in self.layers:
+            yield Workload(layer, channels, size)
+            channels, size = layer.out_channels, -(-size // layer.stride)
+        yield Workload(self.head, channels, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A stem, block or head at one square input shape, (1, in_channels, size, size) for batch 1."""
+
+    part: StemSpec | LayerSpec | HeadSpec
+    in_channels: int
+    size: int
+    """Height and width of the input in pixels."""
+
+    @property
+    def kind(self) -> str:
+        """`stem`, `block` or `head`."""
+        match self.part:
+            case StemSpec():
+                return "stem"
+            case LayerSpec():
+                return "block"
+            case HeadSpec():
+                return "head"
+
+    @property
+    def key(self) -> str:
+        """A name that tells this workload from every other; equal keys cost the same.
+
+        A squeeze that the channel count rules out, and a skip that the shapes rule out, do not count.
+        """
+        match self.part:
+            case StemSpec(channels, stride, kernel, activation):
+                body = f"c{channels}-k{kernel}-s{stride}-{activation}"
+            case LayerSpec(block, out_channels, stride):
+                squeeze = block.reuse if self.part.squeezed(self.in_channels) else "none"
+                skip = "add" if self.part.has_skip(self.in_channels) else "none"
+                slots = (
+                    block.kind,
+                    squeeze,
+                    f"e{block.expand:g}",
+                    block.spatial,
+                    block.activation,
+                    block.gate,
+                )
+                body = f"c{out_channels}-s{stride}-" + "-".join((*slots, f"skip_{skip}"))
+            case HeadSpec(channels, activation, classes, hidden, _):
+                body = f"c{channels}-h{hidden}-n{classes}-{activation}"
+        return f"{self.kind}-i{self.in_channels}x{self.size}-{body}"

@@ -1,0 +1,114 @@
+"""Artifacts on disk: typed JSON in an envelope that says where it came from, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+from frostnas import __version__
+from frostnas.errors import InputError
+
+
+class Artifact(Protocol):
+    """A dataclass that can be stored: `KIND` names the stage's result, `SCHEMA` changes with its fields."""
+
+    KIND: ClassVar[str]
+    SCHEMA: ClassVar[int]
+
+
+T = TypeVar("T", bound=Artifact)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What an artifact was made from."""
+
+    config_sha256: str
+    """Hash of the part of the resolved config that the stage reads."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """File name of every input artifact and the SHA-256 of its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[T]):
+    """An artifact as it was read: the value and its provenance."""
+
+    value: T
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    kind: str
+    schema: int
+    frostnas_version: str
+    config_sha256: str
+    inputs: dict[str, str]
+    data: Any
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_value(value: object) -> str:
+    """Hex SHA-256 of a value's canonical JSON (sorted keys)."""
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one step, so that a reader or a crash never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save(path: Path, value: Artifact, provenance: Provenance) -> None:
+    """Write an artifact as indented JSON."""
+    envelope = _Envelope(
+        value.KIND, value.SCHEMA, __version__, provenance.config_sha256, dict(provenance.inputs), value
+    )
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
+
+
+def load(path: Path, kind: type[T]) -> Stored[T]:
+    """Read an artifact of type ``kind``.
+
+    Raises:
+        InputError: the file is missing, not JSON, another artifact, another schema, or does not fit the type.
+    """
+    try:
+        envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected a frostnas {kind.KIND} artifact") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: not a frostnas {kind.KIND} artifact ({error})") from None
+    if envelope.kind != kind.KIND:
+        raise InputError(f"{path}: is a {envelope.kind} artifact; expected {kind.KIND}")
+    if envelope.schema != kind.SCHEMA:
+        raise InputError(
+            f"{path}: has schema {envelope.schema} (frostnas {envelope.frostnas_version}); "
+            f"this frostnas {__version__} reads {kind.KIND} schema {kind.SCHEMA}"
+        )
+    try:
+        value = msgspec.convert(envelope.data, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}") from None
+    return Stored(value, Provenance(envelope.config_sha256, envelope.inputs))

@@ -1,0 +1,52 @@
+"""Typed configuration: dataclasses, Hydra composition, checks."""
+
+from frostnas.config.data import AugmentConfig, DataConfig, DataName
+from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
+from frostnas.config.quant import GradBoostConfig, GradBoostMode, QuantConfig
+from frostnas.config.schema import Config, Device
+from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
+from frostnas.config.stages import (
+    BudgetConfig,
+    ExportConfig,
+    LatencyConfig,
+    Paths,
+    Precision,
+    ProxyConfig,
+    RuntimeName,
+    SearchBlockConfig,
+    SearchNetConfig,
+    Strategy,
+    TargetConfig,
+    TargetName,
+    TrainConfig,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "BlockSpaceConfig",
+    "BudgetConfig",
+    "Config",
+    "DataConfig",
+    "DataName",
+    "Device",
+    "ExportConfig",
+    "GradBoostConfig",
+    "GradBoostMode",
+    "LatencyConfig",
+    "NetworkSpaceConfig",
+    "OptimConfig",
+    "OptimizerName",
+    "Paths",
+    "Precision",
+    "ProxyConfig",
+    "QuantConfig",
+    "RuntimeName",
+    "ScheduleName",
+    "SearchBlockConfig",
+    "SearchNetConfig",
+    "SpaceConfig",
+    "Strategy",
+    "TargetConfig",
+    "TargetName",
+    "TrainConfig",
+]

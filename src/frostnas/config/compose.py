@@ -1,0 +1,119 @@
+"""From Hydra's groups and overrides to one checked `Config`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from frostnas.config.fields import check
+from frostnas.config.schema import Config
+from frostnas.errors import InputError
+
+CONFIG_NAME = "config"
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def conf_dir() -> Path:
+    """The Hydra groups: beside the package in an installed wheel, at the top of the repository otherwise."""
+    here = Path(__file__).resolve()
+    for candidate in (here.parents[1] / "conf", here.parents[3] / "conf"):
+        if (candidate / f"{CONFIG_NAME}.yaml").is_file():
+            return candidate
+    raise InputError(f"conf/{CONFIG_NAME}.yaml: not found beside the package; the installation is incomplete")
+
+
+def search_path(config_dir: Path | None) -> tuple[Path, list[str]]:
+    """Hydra's primary folder and the overrides that put a user's own groups in front of it.
+
+    Raises:
+        InputError: ``config_dir`` is not a folder.
+    """
+    if config_dir is None:
+        return conf_dir(), []
+    if not config_dir.is_dir():
+        raise InputError(f"--config-dir {config_dir}: no such folder")
+    return config_dir.resolve(), [f"hydra.searchpath=['file://{conf_dir()}']"]
+
+
+def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Config:
+    """Compose ``conf/`` with Hydra overrides (KEY=VALUE, GROUP=CHOICE) and check every value.
+
+    Raises:
+        InputError: an unknown key or choice, a value of the wrong type or out of range.
+    """
+    folder, extra = search_path(config_dir)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+            return typed(compose(config_name=CONFIG_NAME, overrides=[*overrides, *extra]))
+    except HydraException as error:
+        raise InputError(_one_line(error, overrides)) from None
+
+
+def typed(composed: DictConfig) -> Config:
+    """A composed config as dataclasses, checked.
+
+    Raises:
+        InputError: a value of the wrong type or out of range.
+    """
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise InputError(_one_line(error, ())) from None
+    assert isinstance(config, Config)
+    check(config)
+    return config
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved config as YAML, which `--cfg` prints and the run directory keeps."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def to_plain(config: Any) -> Any:
+    """A config dataclass, or a part of one, as plain dicts and lists with enums by name."""
+    return OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+
+
+def _one_line(error: Exception, overrides: Sequence[str]) -> str:
+    """The cause in one line: the key, its value, what is accepted."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and isinstance(
+        cause.__cause__, HydraException | OmegaConfBaseException
+    ):
+        cause = cause.__cause__
+    key = getattr(cause, "full_key", None)
+    given = next((item for item in overrides if key and item.lstrip("+~").startswith(f"{key}=")), None)
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    text = lines[0] if lines else type(cause).__name__
+    if isinstance(error, HydraException) and key and "not in" in text:
+        return f"{given or key}: no such key{_suggestion(str(key))}"
+    if "Available options" in str(error):
+        missing, _, rest = str(error).partition("Available options")
+        options = re.findall(r"^\t(\S+)$", rest, re.MULTILINE)
+        return f"{re.sub(r'^In .*?: ', '', missing).strip()}; expected one of {', '.join(options)}"
+    return f"{given or key}: {text}" if key else text
+
+
+def _suggestion(key: str) -> str:
+    parent, _, name = key.rpartition(".")
+    node: Any = Config()
+    for part in parent.split(".") if parent else []:
+        node = getattr(node, part, None)
+    if not is_dataclass(node):
+        return ""
+    names = [item.name for item in fields(node)]
+    close = difflib.get_close_matches(name, names, n=1)
+    prefix = f"{parent}." if parent else ""
+    return f"; did you mean {prefix}{close[0]}?" if close else f"; expected one of {', '.join(names)}"

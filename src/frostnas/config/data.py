@@ -1,0 +1,58 @@
+"""The `data` group: which images, at what size, split how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from frostnas.config.fields import bounded
+
+
+class DataName(Enum):
+    """Data sets that frostnas reads."""
+
+    digits = "digits"
+    hard_digits = "hard_digits"
+    cifar10 = "cifar10"
+    cifar100 = "cifar100"
+    fashion_mnist = "fashion_mnist"
+    imagefolder = "imagefolder"
+
+
+@dataclass
+class AugmentConfig:
+    """Training-time augmentation of a batch; every part can be turned off with 0 or false."""
+
+    shift: float = bounded(0.0, 0, 0.5)
+    """Largest translation as a fraction of the image side."""
+    rotate: float = bounded(0.0, 0, 180)
+    """Largest rotation in degrees."""
+    scale: float = bounded(0.0, 0, 0.9)
+    """Largest relative change of size."""
+    flip: bool = False
+    """Mirror left-right with probability 1/2."""
+
+
+@dataclass
+class DataConfig:
+    """Images and their splits."""
+
+    name: DataName = DataName.digits
+    root: str = "data"
+    """Folder of the data set; unused by the bundled digits."""
+    image_size: int = bounded(16, 8, 1024)
+    """Side of the square input, pixels."""
+    download: bool = False
+    """Let torchvision download a missing data set."""
+    test_fraction: float = bounded(0.2, 0.01, 0.9)
+    """Held out for the final numbers where the data set has no test split of its own."""
+    val_fraction: float = bounded(0.15, 0.01, 0.9)
+    """Part of the training images that choices (checkpoints, architectures) are made on."""
+    split_seed: int = bounded(0, 0)
+    strict: bool = False
+    """Fail on the first image that cannot be read, instead of counting and skipping it."""
+    workers: int = bounded(2, 0, 256)
+    """Loader processes for sets that do not fit into memory."""
+    in_memory_mb: int = bounded(1024, 0)
+    """Sets up to this many MiB as uint8 pixels live on the device."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)

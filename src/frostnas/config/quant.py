@@ -1,0 +1,43 @@
+"""The `quant` group: the integer scheme and the QAT recipe that every stage shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from frostnas.config.fields import bounded, chosen
+
+
+class GradBoostMode(Enum):
+    """`corrected`: the paper's definition. `released`: step for step what the published optimizers do."""
+
+    corrected = "corrected"
+    released = "released"
+
+
+@dataclass
+class GradBoostConfig:
+    """Outward gradient noise in the QAT phase (FrostNet, section 3.3)."""
+
+    enabled: bool = True
+    mode: GradBoostMode = GradBoostMode.corrected
+    clip_by: float = bounded(1e-3, 0)
+    """Largest magnitude of the noise on one gradient element."""
+    noise_decay: float = bounded(1e-2, 0, 1)
+    """The noise shrinks by 1 - noise_decay per QAT step."""
+    averaging: float = bounded(0.9, 0, 1)
+    """Decay of the running extremes of |gradient|."""
+    toss_coin: bool = True
+    """Give noise to a random half of the elements, drawn anew each step."""
+
+
+@dataclass
+class QuantConfig:
+    """Integer scheme and GradBoost."""
+
+    weight_bits: int = chosen(8, 7, 8)
+    signed_activations: bool = False
+    """int8 activations in place of uint8."""
+    averaging: float = bounded(0.01, 1e-4, 1)
+    """Weight of the newest batch in an activation range."""
+    gradboost: GradBoostConfig = field(default_factory=GradBoostConfig)

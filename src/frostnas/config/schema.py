@@ -1,0 +1,51 @@
+"""The whole config, typed: what `conf/` is composed into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from frostnas.config.data import DataConfig
+from frostnas.config.fields import bounded
+from frostnas.config.quant import QuantConfig
+from frostnas.config.space import SpaceConfig
+from frostnas.config.stages import (
+    BudgetConfig,
+    ExportConfig,
+    LatencyConfig,
+    SearchBlockConfig,
+    SearchNetConfig,
+    TrainConfig,
+)
+
+
+class Device(Enum):
+    """Where networks are trained; `auto` takes CUDA if there is one."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@dataclass
+class Config:
+    """Everything that a command can be told with KEY=VALUE."""
+
+    run_dir: str = "runs/digits"
+    seed: int = bounded(0, 0, 2**31 - 1)
+    device: Device = Device.auto
+    block: str | None = None
+    """Path of a block.json or a named block; null: block.json in run_dir if it is there, else `frost`."""
+    net: str | None = None
+    """Path of a net.json or a zoo name; null: net.json in run_dir."""
+    table: str | None = None
+    """Path of a latency.json; null: the one in run_dir."""
+    data: DataConfig = field(default_factory=DataConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    quant: QuantConfig = field(default_factory=QuantConfig)
+    search_block: SearchBlockConfig = field(default_factory=SearchBlockConfig)
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    search_net: SearchNetConfig = field(default_factory=SearchNetConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)

@@ -1,0 +1,158 @@
+"""The groups that belong to one stage each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from frostnas.config.fields import bounded, chosen, listed
+from frostnas.config.optim import OptimConfig
+
+
+class Paths(Enum):
+    """Which candidates a block-search step evaluates."""
+
+    all = "all"
+    sampled = "sampled"
+
+
+@dataclass
+class ProxyConfig:
+    """The small network that blocks are searched and compared in."""
+
+    stem_channels: int = bounded(16, 8)
+    widths: list[int] = listed(16, 24, 32)
+    depths: list[int] = listed(1, 2, 1)
+    strides: list[int] = listed(1, 2, 2)
+    head_channels: int = bounded(128, 8)
+
+
+@dataclass
+class SearchBlockConfig:
+    """Stage 1: DARTS over block slots."""
+
+    batch_size: int = bounded(64, 2)
+    float_epochs: int = bounded(2, 0)
+    """StatAssist: weights only, in floating point."""
+    epochs: int = bounded(8, 1)
+    """Fake-quantized epochs in which architecture weights move too."""
+    order: int = chosen(1, 1, 2)
+    paths: Paths = Paths.all
+    arch_lr: float = bounded(6e-3, 0)
+    arch_weight_decay: float = bounded(1e-3, 0)
+    latency_weight: float = bounded(0.05, 0)
+    """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
+    compare_epochs: int = bounded(6, 1)
+    """Equal budget that the found, named and random blocks are trained for."""
+    random_blocks: int = bounded(8, 0)
+    proxy: ProxyConfig = field(default_factory=ProxyConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+class RuntimeName(Enum):
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
+class Precision(Enum):
+    int8 = "int8"
+    fp32 = "fp32"
+
+
+class TargetName(Enum):
+    local = "local"
+    ssh = "ssh"
+    bundle = "bundle"
+
+
+@dataclass
+class TargetConfig:
+    """Where latency is measured."""
+
+    name: TargetName = TargetName.local
+    host: str = ""
+    """`ssh`: what the system's ssh takes, e.g. pi@board."""
+    python: str = "python3"
+
+
+@dataclass
+class LatencyConfig:
+    """How latency is measured, for the table and for the exported network."""
+
+    runtime: RuntimeName = RuntimeName.onnxruntime
+    precision: Precision = Precision.int8
+    threads: int = bounded(1, 1, 256)
+    cpus: list[int] = listed()
+    """CPUs to pin to; empty for the first allowed one(s)."""
+    batch: int = bounded(1, 1)
+    rounds: int = bounded(5, 2)
+    """Interleaved rounds over all workloads; medians over rounds are kept."""
+    round_ms: float = bounded(5.0, 0.1)
+    """Shortest time spent on one workload in one round, ms."""
+    fit_networks: int = bounded(10, 4)
+    """Whole random networks that the calibration is fitted on."""
+    held_out_networks: int = bounded(10, 2)
+    """Other random networks that it is checked on."""
+    target: TargetConfig = field(default_factory=TargetConfig)
+
+
+@dataclass
+class BudgetConfig:
+    """What the network may cost; the most accurate one within is looked for."""
+
+    latency_ms: float | None = bounded(None, 0)
+    """INT8 latency on the table's target; null takes `fraction`."""
+    fraction: float = bounded(0.5, 0, 1)
+    """Place between the space's fastest network (0) and slowest (1)."""
+
+
+class Strategy(Enum):
+    gradient = "gradient"
+    evolution = "evolution"
+    reinforce = "reinforce"
+    random = "random"
+
+
+@dataclass
+class SearchNetConfig:
+    """Stage 2: one supernet, one strategy."""
+
+    strategy: Strategy = Strategy.evolution
+    batch_size: int = bounded(64, 2)
+    float_epochs: int = bounded(4, 0)
+    """StatAssist: sampled paths in floating point."""
+    epochs: int = bounded(12, 1)
+    """Fake-quantized epochs of the supernet."""
+    population: int = bounded(24, 4)
+    generations: int = bounded(8, 1)
+    recalibration_batches: int = bounded(4, 1)
+    """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+@dataclass
+class TrainConfig:
+    """Stage 3: StatAssist, QAT with GradBoost, frozen ranges."""
+
+    batch_size: int = bounded(64, 2)
+    float_epochs: int = bounded(10, 0)
+    """StatAssist: floating point with the optimizer that QAT goes on with."""
+    epochs: int = bounded(40, 0)
+    """Fake-quantized epochs; 0 with float_epochs trains in FP32 only."""
+    frozen_epochs: int = bounded(5, 0)
+    """Of these the last, with ranges and batch-norm statistics fixed."""
+    label_smoothing: float = bounded(0.0, 0, 1)
+    ema_decay: float | None = bounded(None, 0, 1)
+    """Weight EMA; null for none."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+@dataclass
+class ExportConfig:
+    """INT8 export and its checks."""
+
+    formats: list[str] = chosen(["onnx"], "onnx")
+    min_agreement: float = bounded(0.98, 0, 1)
+    """Smallest share of test images on which the exported file and fake-quant agree."""
+    max_top1_drop: float = bounded(0.01, 0, 1)
+    """Largest loss of top-1 between fake-quant and the exported file, as a fraction."""

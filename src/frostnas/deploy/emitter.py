@@ -1,0 +1,218 @@
+"""A fake-quantized network as an ONNX graph in Q/DQ form, written layer by layer.
+
+The dataflow comes from `torch.fx` with the quantization-aware layers as leaves, so a block's wiring is written once,
+in its `forward`. Every activation is followed by QuantizeLinear and DequantizeLinear; runtimes fuse them into integer
+kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import fx, nn
+
+from frostnas.quant import (
+    ActivationQuantizer,
+    Add,
+    Concat,
+    ConvBN,
+    Dropout,
+    GlobalAveragePool,
+    HardSwish,
+    MaxPool,
+    Multiply,
+)
+
+OPSET = 17
+IR_VERSION = 8
+LEAVES = (ActivationQuantizer, Add, Concat, ConvBN, Dropout, GlobalAveragePool, HardSwish, MaxPool, Multiply)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of the graph: the name of its float form, of its integer form, and its grid."""
+
+    name: str
+    quantized: str = ""
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclass
+class Graph:
+    """An ONNX graph under construction; one method per layer type, in Q/DQ or plain float form."""
+
+    quantized: bool
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    _names: int = 0
+
+    def constant(self, name: str, value: np.ndarray[Any, Any]) -> str:
+        if name not in self.initializers:
+            self.initializers[name] = numpy_helper.from_array(value, name)
+        return name
+
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def _grid(self, name: str, scale: float, zero_point: int, signed: bool) -> tuple[str, str]:
+        # Rank 0: with rank 1 ONNX Runtime leaves Add in float.
+        kind = np.int8 if signed else np.uint8
+        return (
+            self.constant(f"{name}.scale", np.asarray(scale, np.float32)),
+            self.constant(f"{name}.zero_point", np.asarray(zero_point, kind)),
+        )
+
+    def quantize(self, source: str, quantizer: ActivationQuantizer, name: str) -> Value:
+        """Put a float tensor on the quantizer's grid; in a float graph apply its bounds only."""
+        if not self.quantized:
+            return Value(self._bounds(source, quantizer, name))
+        scale, zero_point = quantizer.scale.item(), quantizer.zero_point
+        grid = self._grid(name, scale, zero_point, quantizer.scheme.signed_activations)
+        stored = self.node("QuantizeLinear", [source, *grid], f"{name}.q")
+        return Value(self.node("DequantizeLinear", [stored, *grid], f"{name}.dq"), stored, scale, zero_point)
+
+    def _bounds(self, source: str, quantizer: ActivationQuantizer, name: str) -> str:
+        if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
+            return self.node("Relu", [source], f"{name}.relu")
+        if quantizer.floor == 0:
+            low = self.constant(f"{name}.floor", np.float32(quantizer.floor))
+            high = self.constant(f"{name}.ceiling", np.float32(quantizer.ceiling))
+            return self.node("Clip", [source, low, high], f"{name}.clip")
+        return source
+
+    @singledispatchmethod
+    def emit(self, layer: nn.Module, name: str, *inputs: Value) -> Value:
+        """Write one layer and return its output."""
+        raise TypeError(f"{name}: no ONNX form for {type(layer).__name__}")
+
+    @emit.register
+    def _(self, layer: ActivationQuantizer, name: str, x: Value) -> Value:
+        return self.quantize(x.name, layer, name)
+
+    @emit.register
+    def _(self, layer: ConvBN, name: str, x: Value) -> Value:
+        conv = layer.conv
+        pad = int(conv.padding[0])
+        inputs = [x.name, *(self._integer_weights if self.quantized else self._float_weights)(layer, name, x)]
+        output = self.node(
+            "Conv",
+            inputs,
+            f"{name}.conv",
+            kernel_shape=list(conv.kernel_size),
+            strides=list(conv.stride),
+            pads=[pad] * 4,
+            dilations=list(conv.dilation),
+            group=conv.groups,
+        )
+        return self.quantize(output, layer.quantizer, name)
+
+    def _float_weights(self, layer: ConvBN, name: str, x: Value) -> list[str]:
+        weight, bias = layer.folded()
+        return [
+            self.constant(f"{name}.weight", weight.detach().cpu().numpy()),
+            self.constant(f"{name}.bias", bias.detach().cpu().numpy()),
+        ]
+
+    def _integer_weights(self, layer: ConvBN, name: str, x: Value) -> list[str]:
+        integers = layer.integers(layer.conv.weight.new_tensor(x.scale))
+        scale = integers.weight_scale.cpu().numpy()
+        weight = self._dequantized(f"{name}.weight", integers.weight.cpu().numpy(), scale)
+        bias = self._dequantized(f"{name}.bias", integers.bias.cpu().numpy(), scale * np.float32(x.scale))
+        return [weight, bias]
+
+    def _dequantized(self, name: str, levels: np.ndarray[Any, Any], scale: np.ndarray[Any, Any]) -> str:
+        stored = self.constant(name, levels)
+        scales = self.constant(f"{name}.scale", scale)
+        zeros = self.constant(f"{name}.zero_point", np.zeros(len(scale), levels.dtype))
+        return self.node("DequantizeLinear", [stored, scales, zeros], f"{name}.dq", axis=0)
+
+    @emit.register
+    def _(self, layer: HardSwish, name: str, x: Value) -> Value:
+        # relu6(x + 3) / 6 has the integers of x / 6 + 0.5 on the grid of [0, 1]: the division is free.
+        half = self.constant(f"{name}.three", np.float32(3.0))
+        sixth = self.constant(f"{name}.sixth", np.float32(1 / 6))
+        if not self.quantized:
+            shifted = self.node("Add", [x.name, half], f"{name}.shift")
+            gate = self.node(
+                "Mul", [self._bounds(shifted, layer.gate, f"{name}.gate"), sixth], f"{name}.gate"
+            )
+            return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
+        signed = layer.gate.scheme.signed_activations
+        three = self.constant(
+            f"{name}.three.q", np.asarray(127 if signed else 255, np.int8 if signed else np.uint8)
+        )
+        grid = self._grid(f"{name}.three", 3 / 255, layer.gate.zero_point, signed)
+        shift = self.node("DequantizeLinear", [three, *grid], f"{name}.three.dq")
+        gate_value = self.quantize(
+            self.node("Add", [x.name, shift], f"{name}.shift"), layer.gate, f"{name}.gate"
+        )
+        sixth_grid = self._grid(f"{name}.sixth", gate_value.scale / 6, gate_value.zero_point, signed)
+        gate = self.node("DequantizeLinear", [gate_value.quantized, *sixth_grid], f"{name}.sixth.dq")
+        return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
+
+    @emit.register
+    def _(self, layer: Concat, name: str, first: Value, second: Value) -> Value:
+        joined = self.node("Concat", [first.name, second.name], f"{name}.concat", axis=1)
+        return self.quantize(joined, layer.quantizer, name)
+
+    @emit.register
+    def _(self, layer: Add, name: str, first: Value, second: Value) -> Value:
+        return self.quantize(
+            self.node("Add", [first.name, second.name], f"{name}.add"), layer.quantizer, name
+        )
+
+    @emit.register
+    def _(self, layer: Multiply, name: str, x: Value, gate: Value) -> Value:
+        return self.quantize(self.node("Mul", [x.name, gate.name], f"{name}.mul"), layer.quantizer, name)
+
+    @emit.register
+    def _(self, layer: GlobalAveragePool, name: str, x: Value) -> Value:
+        return self.quantize(self.node("GlobalAveragePool", [x.name], f"{name}.pool"), layer.quantizer, name)
+
+    @emit.register
+    def _(self, layer: MaxPool, name: str, x: Value) -> Value:
+        pooled = self.node(
+            "MaxPool",
+            [x.name],
+            f"{name}.pool",
+            kernel_shape=[layer.kernel] * 2,
+            strides=[layer.stride] * 2,
+            pads=[layer.kernel // 2] * 4,
+        )
+        if not self.quantized:
+            return Value(pooled)
+        raise NotImplementedError
+
+    @emit.register
+    def _(self, layer: Dropout, name: str, x: Value) -> Value:
+        return x
+
+
+class _LayerTracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        return isinstance(module, LEAVES)
+
+
+def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
+    """Write every layer of ``module`` in the order of its `forward`."""
+    values: dict[fx.Node, Value] = {}
+    remaining = iter(inputs)
+    for node in _LayerTracer().trace(module).nodes:
+        if node.op == "placeholder":
+            values[node] = next(remaining)
+        elif node.op == "call_module":
+            layer = module.get_submodule(str(node.target))
+            values[node] = graph.emit(layer, str(node.target), *(values[arg] for arg in node.args))
+        elif node.op == "output":
+            return values[node.args[0]]
+        else:  # attribute access on a QTensor, or the final flatten
+            values[node] = values[node.args[0]]
+    raise AssertionError("a traced graph ends in its output")

@@ -1,0 +1,45 @@
+"""Quantization-aware layers, their switch, and the gradient transform of QAT."""
+
+from frostnas.quant.fake_quant import (
+    ActivationQuantizer,
+    QTensor,
+    QuantState,
+    RangeError,
+    Scheme,
+    check_ranges,
+    fake_quantize_weight,
+    set_state,
+    weight_scale,
+)
+from frostnas.quant.layers import (
+    Add,
+    Concat,
+    ConvBN,
+    Dropout,
+    GlobalAveragePool,
+    HardSwish,
+    IntegerConv,
+    MaxPool,
+    Multiply,
+)
+
+__all__ = [
+    "ActivationQuantizer",
+    "Add",
+    "Concat",
+    "ConvBN",
+    "Dropout",
+    "GlobalAveragePool",
+    "HardSwish",
+    "IntegerConv",
+    "MaxPool",
+    "Multiply",
+    "QTensor",
+    "QuantState",
+    "RangeError",
+    "Scheme",
+    "check_ranges",
+    "fake_quantize_weight",
+    "set_state",
+    "weight_scale",
+]

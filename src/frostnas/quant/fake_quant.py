@@ -1,0 +1,221 @@
+"""Fake quantization: values on the integer grid in the forward pass, gradients straight through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+SMALLEST_SCALE = 2.0**-23  # an empty range still has a grid; float32 epsilon, as in torch's own observers
+
+
+class QuantState(Enum):
+    """What the quantizers of a live model do; `set_state` switches all of them."""
+
+    FLOAT = "float"
+    """Pass through; ranges do not move."""
+    OBSERVE = "observe"
+    """Pass through; ranges follow the activations (StatAssist, and calibration after training)."""
+    FAKE = "fake"
+    """Round to the grid; ranges follow the activations in training mode."""
+    FROZEN = "frozen"
+    """Round to the grid; ranges and batch-norm statistics are fixed."""
+
+    @property
+    def quantizes(self) -> bool:
+        return self in (QuantState.FAKE, QuantState.FROZEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Integer ranges of a quantized network (uint8 activations and 8-bit weights by default)."""
+
+    weight_bits: int = 8
+    """8, or 7 for CPUs that saturate the sum of two u8*s8 products (x86 without VNNI)."""
+    signed_activations: bool = False
+    """int8 in place of uint8."""
+    averaging: float = 0.01
+    """Weight of the newest batch in the moving average of an activation range."""
+
+    @property
+    def weight_max(self) -> int:
+        """Largest weight level; the smallest is its negative."""
+        return int(2 ** (self.weight_bits - 1)) - 1
+
+    @property
+    def activation_min(self) -> int:
+        return -128 if self.signed_activations else 0
+
+    @property
+    def activation_max(self) -> int:
+        return self.activation_min + 255
+
+
+class QTensor(NamedTuple):
+    """An activation with the scale of the grid that it lies on.
+
+    value: float32 (N, C, H, W). scale: float32 (), a buffer of the quantizer that made the value, with which the
+    next convolution rounds its bias to int32 steps of weight scale times input scale.
+    """
+
+    value: Tensor
+    scale: Tensor
+
+
+class RangeError(FloatingPointError):
+    """An activation range met NaN or infinity; the message names the layer."""
+
+
+def _inside(gradient: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """``gradient`` where low <= x <= high, else 0."""
+    if x.is_cuda or torch.compiler.is_compiling():
+        return torch.where((x >= low) & (x <= high), gradient, 0.0)
+    # Eager on CPU the one fused kernel is ten times faster than comparisons. Its interval is open.
+    below = torch.nextafter(low, low.new_tensor(-torch.inf)).item()
+    above = torch.nextafter(high, high.new_tensor(torch.inf)).item()
+    return torch.ops.aten.hardtanh_backward(gradient, x, below, above)  # type: ignore[no-any-return]
+
+
+class _RoundToGrid(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: Tensor, high: Tensor, top: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, low, high)
+        levels = torch.mul(x, 1.0 / scale).round_().add_(zero)
+        return levels.clamp_(0, top).sub_(zero).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, low, high = ctx.saved_tensors
+        return _inside(gradients[0], x, low, high), None, None, None, None, None
+
+
+LEVELS = 255  # steps of an 8-bit grid
+
+
+class ActivationQuantizer(nn.Module):
+    """Affine per-tensor fake quantization to 8 bits with a moving-average min/max range.
+
+    The range is cut to [floor, ceiling], which makes a ReLU (0, inf) or ReLU6 (0, 6) before it a part of it, and
+    always holds zero, so that zero padding is exact. The first observed batch sets it.
+
+    Buffers, float32 (): `low` and `high`, the averaged extremes; `scale`; `zero`, the level of 0 above the lowest.
+    bool (): `started`.
+    """
+
+    low: Tensor
+    high: Tensor
+    scale: Tensor
+    zero: Tensor
+    started: Tensor
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        floor: float = -torch.inf,
+        ceiling: float = torch.inf,
+        *,
+        fixed: bool = False,
+    ) -> None:
+        """Args: fixed: the range is [floor, ceiling] and never moves, for functions with a known image."""
+        super().__init__()
+        self.scheme, self.floor, self.ceiling, self.fixed = scheme, floor, ceiling, fixed
+        self.state = QuantState.FLOAT
+        self.name = ""  # set by the network that holds the layer, for error messages
+        self.register_buffer("low", torch.tensor(floor if fixed else 0.0))
+        self.register_buffer("high", torch.tensor(ceiling if fixed else 0.0))
+        self.register_buffer("scale", torch.tensor(1.0))
+        self.register_buffer("zero", torch.tensor(0.0))
+        self.register_buffer("started", torch.tensor(fixed))
+        if fixed:
+            self._set_grid()
+
+    @property
+    def zero_point(self) -> int:
+        """The integer that stands for 0."""
+        return self.scheme.activation_min + int(self.zero.item())
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Move the range towards the batch's minimum and maximum.
+
+        Raises:
+            RangeError: the batch holds NaN or infinity (on CUDA: when `check` is called, to spare a synchronisation).
+        """
+        if self.fixed:
+            return
+        # A reduction over a channels-last tensor is only fast along its memory.
+        flat = x.detach().permute(0, 2, 3, 1) if x.dim() == 4 else x.detach()
+        high = flat.amax().float()
+        low = high.new_zeros(()) if self.floor == 0 else flat.amin().float()
+        weight = torch.where(self.started, self.scheme.averaging, 1.0)
+        self.low.lerp_(low, weight)
+        self.high.lerp_(high, weight)
+        self.started.fill_(True)
+        self._set_grid()
+        if not (x.is_cuda or torch.compiler.is_compiling()):
+            self.check()
+
+    @torch.no_grad()
+    def _set_grid(self) -> None:
+        low = self.low.clamp(self.floor, 0.0)
+        high = self.high.clamp(0.0, self.ceiling)
+        self.scale.copy_(((high - low) / LEVELS).clamp(min=SMALLEST_SCALE))
+        self.zero.copy_(torch.round(-low / self.scale).clamp(0, LEVELS))
+
+    def check(self) -> None:
+        """Raise RangeError if the range is not finite."""
+        if not bool(torch.isfinite(self.low) & torch.isfinite(self.high)):
+            raise RangeError(
+                f"layer {self.name or '(unnamed)'}: activations reached {self.low.item()} to {self.high.item()}; "
+                "lower the learning rate or look for broken input"
+            )
+
+    def forward(self, x: Tensor) -> QTensor:
+        if self.state is QuantState.OBSERVE or (self.training and self.state is QuantState.FAKE):
+            self.observe(x)
+        if self.state.quantizes:
+            # The half step at either end still rounds into the grid; below a ReLU's zero nothing passes.
+            low = (-0.5 - self.zero) * self.scale if self.floor < 0 else self.zero
+            high = (LEVELS + 0.5 - self.zero) * self.scale
+            x = _RoundToGrid.apply(x, self.scale, self.zero, low, high, LEVELS)  # type: ignore[no-untyped-call]
+        elif self.floor > -torch.inf or self.ceiling < torch.inf:
+            x = torch.clamp(x, self.floor, self.ceiling) if self.ceiling < torch.inf else torch.relu(x)
+        return QTensor(x, self.scale)
+
+    def extra_repr(self) -> str:
+        return f"range=[{self.low.item():.4g}, {self.high.item():.4g}], state={self.state.value}"
+
+
+def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:
+    """Symmetric scale per output channel: (C_out, ...) float -> (C_out, 1, ...) float32."""
+    dims = tuple(range(1, weight.dim()))
+    return (weight.detach().abs().amax(dims, keepdim=True) / scheme.weight_max).clamp(min=torch.finfo().tiny)
+
+
+def fake_quantize_weight(weight: Tensor, scheme: Scheme) -> Tensor:
+    """A convolution weight (C_out, C_in / groups, k, k) rounded to its per-channel grid.
+
+    The straight-through gradient is the identity: with a range from the weight itself nothing is clipped.
+    """
+    scale = weight_scale(weight, scheme)
+    return weight + (torch.round(weight.detach() / scale).mul_(scale) - weight.detach())
+
+
+def set_state(model: nn.Module, state: QuantState) -> None:
+    """Switch every quantizer of a live model; parameters, moments and statistics stay as they are."""
+    for module in model.modules():
+        if isinstance(module, ActivationQuantizer):
+            module.state = state
+    model.train(model.training)  # lets layers hold their batch norm still, or release it
+
+
+def check_ranges(model: nn.Module) -> None:
+    """Raise RangeError for the first layer whose activation range is not finite."""
+    for module in model.modules():
+        if isinstance(module, ActivationQuantizer):
+            module.check()
