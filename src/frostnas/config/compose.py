@@ -89,9 +89,7 @@ def to_plain(config: Any) -> Any:
 def _one_line(error: Exception, overrides: Sequence[str]) -> str:
     """The cause in one line: the key, its value, what is accepted."""
     cause: BaseException = error
-    while cause.__cause__ is not None and isinstance(
-        cause.__cause__, HydraException | OmegaConfBaseException
-    ):
+    while cause.__cause__ is not None and isinstance(cause.__cause__, HydraException | OmegaConfBaseException):
         cause = cause.__cause__
     key = getattr(cause, "full_key", None)
     given = next((item for item in overrides if key and item.lstrip("+~").startswith(f"{key}=")), None)

@@ -43,11 +43,7 @@ def _check_value(key: str, value: Any, limits: Any) -> None:
     low, high = limits.get("low"), limits.get("high")
     if (low is not None and value < low) or (high is not None and value > high):
         wanted = (
-            f"{low} to {high}"
-            if None not in (low, high)
-            else f"at least {low}"
-            if high is None
-            else f"at most {high}"
+            f"{low} to {high}" if None not in (low, high) else f"at least {low}" if high is None else f"at most {high}"
         )
         raise InputError(f"{key}={value}: expected {wanted}")
     accepted = limits.get("accepted")

@@ -83,8 +83,8 @@ class Graph:
         if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
             return self.node("Relu", [source], f"{name}.relu")
         if quantizer.floor == 0:
-            low = self.constant(f"{name}.floor", np.float32(quantizer.floor))
-            high = self.constant(f"{name}.ceiling", np.float32(quantizer.ceiling))
+            low = self.constant(f"{name}.floor", np.asarray(quantizer.floor, np.float32))
+            high = self.constant(f"{name}.ceiling", np.asarray(quantizer.ceiling, np.float32))
             return self.node("Clip", [source, low, high], f"{name}.clip")
         return source
 
@@ -125,7 +125,7 @@ class Graph:
         integers = layer.integers(layer.conv.weight.new_tensor(x.scale))
         scale = integers.weight_scale.cpu().numpy()
         weight = self._dequantized(f"{name}.weight", integers.weight.cpu().numpy(), scale)
-        bias = self._dequantized(f"{name}.bias", integers.bias.cpu().numpy(), scale * np.float32(x.scale))
+        bias = self._dequantized(f"{name}.bias", integers.bias.cpu().numpy(), scale * np.asarray(x.scale, np.float32))
         return [weight, bias]
 
     def _dequantized(self, name: str, levels: np.ndarray[Any, Any], scale: np.ndarray[Any, Any]) -> str:
@@ -137,23 +137,17 @@ class Graph:
     @emit.register
     def _(self, layer: HardSwish, name: str, x: Value) -> Value:
         # relu6(x + 3) / 6 has the integers of x / 6 + 0.5 on the grid of [0, 1]: the division is free.
-        half = self.constant(f"{name}.three", np.float32(3.0))
-        sixth = self.constant(f"{name}.sixth", np.float32(1 / 6))
+        half = self.constant(f"{name}.three", np.asarray(3.0, np.float32))
+        sixth = self.constant(f"{name}.sixth", np.asarray(1 / 6, np.float32))
         if not self.quantized:
             shifted = self.node("Add", [x.name, half], f"{name}.shift")
-            gate = self.node(
-                "Mul", [self._bounds(shifted, layer.gate, f"{name}.gate"), sixth], f"{name}.gate"
-            )
+            gate = self.node("Mul", [self._bounds(shifted, layer.gate, f"{name}.gate"), sixth], f"{name}.gate")
             return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
         signed = layer.gate.scheme.signed_activations
-        three = self.constant(
-            f"{name}.three.q", np.asarray(127 if signed else 255, np.int8 if signed else np.uint8)
-        )
+        three = self.constant(f"{name}.three.q", np.asarray(127 if signed else 255, np.int8 if signed else np.uint8))
         grid = self._grid(f"{name}.three", 3 / 255, layer.gate.zero_point, signed)
         shift = self.node("DequantizeLinear", [three, *grid], f"{name}.three.dq")
-        gate_value = self.quantize(
-            self.node("Add", [x.name, shift], f"{name}.shift"), layer.gate, f"{name}.gate"
-        )
+        gate_value = self.quantize(self.node("Add", [x.name, shift], f"{name}.shift"), layer.gate, f"{name}.gate")
         sixth_grid = self._grid(f"{name}.sixth", gate_value.scale / 6, gate_value.zero_point, signed)
         gate = self.node("DequantizeLinear", [gate_value.quantized, *sixth_grid], f"{name}.sixth.dq")
         return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
@@ -165,9 +159,7 @@ class Graph:
 
     @emit.register
     def _(self, layer: Add, name: str, first: Value, second: Value) -> Value:
-        return self.quantize(
-            self.node("Add", [first.name, second.name], f"{name}.add"), layer.quantizer, name
-        )
+        return self.quantize(self.node("Add", [first.name, second.name], f"{name}.add"), layer.quantizer, name)
 
     @emit.register
     def _(self, layer: Multiply, name: str, x: Value, gate: Value) -> Value:

@@ -40,7 +40,7 @@ class InvertedResidual(nn.Module):
         if self.gate is not None:
             y = self.gate(y)
         y = self.project(y)
-        return self.add(x, y) if self.add is not None else y
+        return self.add(x, y) if self.add is not None else y  # type: ignore[no-any-return]
 
 
 BlockBuilder = Callable[[int, LayerSpec, Scheme], nn.Module]

@@ -81,9 +81,7 @@ def _inside(gradient: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 class _RoundToGrid(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: Tensor, high: Tensor, top: int
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: Tensor, high: Tensor, top: int) -> Tensor:
         ctx.save_for_backward(x, low, high)
         levels = torch.mul(x, 1.0 / scale).round_().add_(zero)
         return levels.clamp_(0, top).sub_(zero).mul_(scale)
@@ -182,7 +180,7 @@ class ActivationQuantizer(nn.Module):
             # The half step at either end still rounds into the grid; below a ReLU's zero nothing passes.
             low = (-0.5 - self.zero) * self.scale if self.floor < 0 else self.zero
             high = (LEVELS + 0.5 - self.zero) * self.scale
-            x = _RoundToGrid.apply(x, self.scale, self.zero, low, high, LEVELS)  # type: ignore[no-untyped-call]
+            x = _RoundToGrid.apply(x, self.scale, self.zero, low, high, LEVELS)
         elif self.floor > -torch.inf or self.ceiling < torch.inf:
             x = torch.clamp(x, self.floor, self.ceiling) if self.ceiling < torch.inf else torch.relu(x)
         return QTensor(x, self.scale)

@@ -67,9 +67,7 @@ class ConvBN(nn.Module):
     ) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=not batch_norm
-        )
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=not batch_norm)
         self.bn = nn.BatchNorm2d(out_channels) if batch_norm else None
         floor, ceiling = self.BOUNDS[activation]
         self.gain, self.offset = (1 / 6, 0.5) if activation == "hard_sigmoid" else (1.0, 0.0)
@@ -131,7 +129,7 @@ class ConvBN(nn.Module):
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         conv = self.conv
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
+        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 class HardSwish(nn.Module):
