@@ -7,6 +7,7 @@ kernels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
+from frostnas import __version__
+from frostnas.nets.net import Net
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -31,6 +34,7 @@ from frostnas.quant import (
 
 OPSET = 17
 IR_VERSION = 8
+Shapes = Mapping[str, Sequence[int | str]]
 LEAVES = (ActivationQuantizer, Add, Concat, ConvBN, Dropout, GlobalAveragePool, HardSwish, MaxPool, Multiply)
 
 
@@ -42,6 +46,7 @@ class Value:
     quantized: str = ""
     scale: float = 1.0
     zero_point: int = 0
+    signed: bool = False
 
 
 @dataclass
@@ -74,10 +79,14 @@ class Graph:
         """Put a float tensor on the quantizer's grid; in a float graph apply its bounds only."""
         if not self.quantized:
             return Value(self._bounds(source, quantizer, name))
-        scale, zero_point = quantizer.scale.item(), quantizer.zero_point
-        grid = self._grid(name, scale, zero_point, quantizer.scheme.signed_activations)
+        signed = quantizer.scheme.signed_activations
+        return self._on_grid(source, name, quantizer.scale.item(), quantizer.zero_point, signed)
+
+    def _on_grid(self, source: str, name: str, scale: float, zero_point: int, signed: bool) -> Value:
+        grid = self._grid(name, scale, zero_point, signed)
         stored = self.node("QuantizeLinear", [source, *grid], f"{name}.q")
-        return Value(self.node("DequantizeLinear", [stored, *grid], f"{name}.dq"), stored, scale, zero_point)
+        result = self.node("DequantizeLinear", [stored, *grid], f"{name}.dq")
+        return Value(result, stored, scale, zero_point, signed)
 
     def _bounds(self, source: str, quantizer: ActivationQuantizer, name: str) -> str:
         if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
@@ -136,21 +145,25 @@ class Graph:
 
     @emit.register
     def _(self, layer: HardSwish, name: str, x: Value) -> Value:
-        # relu6(x + 3) / 6 has the integers of x / 6 + 0.5 on the grid of [0, 1]: the division is free.
-        half = self.constant(f"{name}.three", np.asarray(3.0, np.float32))
-        sixth = self.constant(f"{name}.sixth", np.asarray(1 / 6, np.float32))
+        three = self._three(layer, name)
+        gate = self.quantize(self.node("Add", [x.name, three], f"{name}.shift"), layer.gate, f"{name}.gate")
+        # Read on a grid six times finer, the integers of relu6(x + 3) are those of the gate: the division is free.
+        if self.quantized:
+            grid = self._grid(f"{name}.sixth", gate.scale / 6, gate.zero_point, gate.signed)
+            sixth = self.node("DequantizeLinear", [gate.quantized, *grid], f"{name}.sixth")
+        else:
+            divisor = self.constant(f"{name}.six", np.asarray(6.0, np.float32))
+            sixth = self.node("Div", [gate.name, divisor], f"{name}.sixth")
+        return self.quantize(self.node("Mul", [x.name, sixth], f"{name}.mul"), layer.quantizer, name)
+
+    def _three(self, layer: HardSwish, name: str) -> str:
         if not self.quantized:
-            shifted = self.node("Add", [x.name, half], f"{name}.shift")
-            gate = self.node("Mul", [self._bounds(shifted, layer.gate, f"{name}.gate"), sixth], f"{name}.gate")
-            return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
-        signed = layer.gate.scheme.signed_activations
-        three = self.constant(f"{name}.three.q", np.asarray(127 if signed else 255, np.int8 if signed else np.uint8))
-        grid = self._grid(f"{name}.three", 3 / 255, layer.gate.zero_point, signed)
-        shift = self.node("DequantizeLinear", [three, *grid], f"{name}.three.dq")
-        gate_value = self.quantize(self.node("Add", [x.name, shift], f"{name}.shift"), layer.gate, f"{name}.gate")
-        sixth_grid = self._grid(f"{name}.sixth", gate_value.scale / 6, gate_value.zero_point, signed)
-        gate = self.node("DequantizeLinear", [gate_value.quantized, *sixth_grid], f"{name}.sixth.dq")
-        return self.quantize(self.node("Mul", [x.name, gate], f"{name}.mul"), layer.quantizer, name)
+            return self.constant(f"{name}.three", np.asarray(3.0, np.float32))
+        scheme = layer.gate.scheme
+        grid = self._grid(f"{name}.three", 3 / 255, scheme.activation_min, scheme.signed_activations)
+        kind = np.int8 if scheme.signed_activations else np.uint8
+        top = self.constant(f"{name}.three", np.asarray(scheme.activation_max, kind))
+        return self.node("DequantizeLinear", [top, *grid], f"{name}.three.dq")
 
     @emit.register
     def _(self, layer: Concat, name: str, first: Value, second: Value) -> Value:
@@ -181,11 +194,35 @@ class Graph:
         )
         if not self.quantized:
             return Value(pooled)
-        raise NotImplementedError
+        return self._on_grid(pooled, name, x.scale, x.zero_point, x.signed)
 
     @emit.register
     def _(self, layer: Dropout, name: str, x: Value) -> Value:
         return x
+
+    def model(self, inputs: Shapes, outputs: Shapes, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        """The finished, checked model.
+
+        Args:
+            inputs, outputs: float32 tensors by name with their shapes; a string is a dynamic dimension.
+        """
+        graph = helper.make_graph(
+            self.nodes, "frostnas", _infos(inputs), _infos(outputs), initializer=list(self.initializers.values())
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="frostnas",
+            producer_version=__version__,
+        )
+        helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def _infos(shapes: Shapes) -> list[onnx.ValueInfoProto]:
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in shapes.items()]
 
 
 class _LayerTracer(fx.Tracer):
@@ -208,3 +245,16 @@ def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
         else:  # attribute access on a QTensor, or the final flatten
             values[node] = values[node.args[0]]
     raise AssertionError("a traced graph ends in its output")
+
+
+def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.ModelProto:
+    """A network in evaluation form: `image` float32 (batch, 3, S, S) -> `logits` float32 (batch, classes).
+
+    With ``quantized`` everything between the first QuantizeLinear and the last DequantizeLinear is integer
+    arithmetic once a runtime has fused it; without, the float network with batch norm folded.
+    """
+    graph = Graph(quantized)
+    result = emit_layers(graph, net, [Value("image")])
+    graph.node("Flatten", [result.name], "logits", axis=1)
+    size, classes = net.spec.image_size, net.spec.head.classes
+    return graph.model({"image": ("batch", 3, size, size)}, {"logits": ("batch", classes)}, metadata)
