@@ -1,0 +1,28 @@
+"""What every stage that trains shares."""
+
+from frostnas.engine.checkpoint import load_checkpoint, rng_state, save_checkpoint, set_rng_state
+from frostnas.engine.device import pick_device, seed_all
+from frostnas.engine.evaluate import evaluate, evaluating, predict
+from frostnas.engine.metrics import MetricsWriter
+from frostnas.engine.optim import decay_groups, make_optimizer
+from frostnas.engine.progress import Bar
+from frostnas.engine.schedule import Schedule
+from frostnas.engine.workspace import Workspace
+
+__all__ = [
+    "Bar",
+    "MetricsWriter",
+    "Schedule",
+    "Workspace",
+    "decay_groups",
+    "evaluate",
+    "evaluating",
+    "load_checkpoint",
+    "make_optimizer",
+    "pick_device",
+    "predict",
+    "rng_state",
+    "save_checkpoint",
+    "seed_all",
+    "set_rng_state",
+]

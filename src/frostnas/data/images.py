@@ -1,0 +1,74 @@
+"""What a split is to the stages that train and evaluate: labels, subsets, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from frostnas.artifacts import ImageFormat, SplitRecord
+
+Batch = tuple[Tensor, Tensor]
+"""Normalised images float32 (B, 3, S, S) channels_last and labels int64 (B,), both on the device."""
+
+
+class Images(Protocol):
+    """Labelled images of one split."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (N,), on the device."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def subset(self, indices: Tensor) -> Images:
+        """The images at ``indices``, int64 (M,)."""
+        ...
+
+    def batches(
+        self, batch_size: int, *, seed: int | None = None, augment: bool = False, skip: int = 0
+    ) -> Iterator[Batch]:
+        """One pass over the images.
+
+        Args:
+            seed: None gives the images in their own order, with the last partial batch. A number gives the order,
+                and the augmentation, that belong to it; a last partial batch is dropped unless it is the only one.
+            augment: apply the data set's augmentation.
+            skip: leave out that many batches; those that follow are the ones of an unskipped pass.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set, ready to train on: what its images look like, what was held out, and the three splits."""
+
+    format: ImageFormat
+    record: SplitRecord
+    train: Images
+    val: Images
+    test: Images
+
+
+def batch_count(images: int, batch_size: int, *, shuffled: bool) -> int:
+    """Batches that `Images.batches` gives in one pass without ``skip``."""
+    return max(1, images // batch_size) if shuffled else -(-images // batch_size)
+
+
+def batch_indices(images: int, batch_size: int, seed: int | None) -> list[Tensor]:
+    """The positions, int64 (B,) on the CPU, of every batch of one pass, as `Images.batches` orders them."""
+    order = torch.arange(images)
+    if seed is not None:
+        order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
+    count = batch_count(images, batch_size, shuffled=seed is not None)
+    return [order[number * batch_size : (number + 1) * batch_size] for number in range(count)]
+
+
+def derived_seed(seed: int, *path: int) -> int:
+    """A seed of its own for a part of what ``seed`` belongs to, such as an epoch, a batch or an image."""
+    return int(np.random.SeedSequence((seed, *path)).generate_state(1, np.uint64)[0] >> 1)

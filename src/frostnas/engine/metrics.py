@@ -1,0 +1,35 @@
+"""Figures per epoch of one stage, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from frostnas.artifacts import write_atomic
+
+
+class MetricsWriter:
+    """`metrics/<stage>.csv`: a header from the first row's names, then one line per row, on disk at once."""
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        """Args: keep: rows of an interrupted run to go on after; later ones are dropped."""
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+        if keep and path.is_file():
+            with path.open(newline="") as file:
+                self.rows = list(csv.DictReader(file))[:keep]
+        self._write()
+
+    def row(self, **figures: float | int | str) -> None:
+        """Add a row; floats are written with the digits that restore them."""
+        self.rows.append({name: str(value) for name, value in figures.items()})
+        self._write()
+
+    def _write(self) -> None:
+        text = io.StringIO()
+        if self.rows:
+            writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        write_atomic(self.path, text.getvalue().encode())

@@ -1,0 +1,49 @@
+"""Optimizers with the weight-decay groups of StatAssist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from frostnas.config import OptimConfig, OptimizerName
+from frostnas.engine.rmsprop import RMSpropTF
+
+LIGHT = 0.01  # share of the weight decay for batch norm, biases and the classifier
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups of a model that ends in its classifier (StatAssist, section 4; FrostNet, section 4).
+
+    Depthwise weights are not decayed, other convolutions in full, batch norm, biases and the classifier by a
+    hundredth. Only parameters that require a gradient are taken.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    classifier = layers[-1] if layers and layers[-1].bias is not None else None
+    full, none = [], []
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels:
+            none.append(layer.weight)
+        elif layer is not classifier:
+            full.append(layer.weight)
+    sorted_out = {id(weight) for weight in [*full, *none]}
+    light = [parameter for parameter in model.parameters() if id(parameter) not in sorted_out]
+    groups = ((full, 1.0), (none, 0.0), (light, LIGHT))
+    return [
+        {"params": kept, "weight_decay": weight_decay * share}
+        for parameters, share in groups
+        if (kept := [parameter for parameter in parameters if parameter.requires_grad])
+    ]
+
+
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """The optimizer that ``config`` names over `decay_groups`; its learning rate is set per step by a schedule."""
+    groups = decay_groups(model, config.weight_decay)
+    match config.name:
+        case OptimizerName.sgd:
+            return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+        case OptimizerName.adamw:
+            return torch.optim.AdamW(groups, lr=config.lr)
+        case OptimizerName.rmsprop_tf:
+            return RMSpropTF(groups, lr=config.lr, momentum=config.momentum)

@@ -1,0 +1,85 @@
+"""A run directory while one process works in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from frostnas.engine.metrics import MetricsWriter
+from frostnas.engine.progress import Bar, progress_bar
+from frostnas.errors import InputError
+
+LOG_NAME, LOCK_NAME = "frostnas.log", ".lock"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What stages get of a run directory; `open` makes one."""
+
+    run_dir: Path
+    console: Console | None
+    """Where progress goes; None when quiet."""
+    log: logging.Logger
+
+    @classmethod
+    @contextmanager
+    def open(cls, run_dir: str | Path, *, console: Console | None = None, quiet: bool = False) -> Iterator[Workspace]:
+        """Make and lock ``run_dir``, and write what frostnas logs to its `frostnas.log`, until the block ends.
+
+        Args:
+            console: where progress goes; standard error by default.
+            quiet: show nothing.
+
+        Raises:
+            InputError: another process works in ``run_dir``, or it cannot be made.
+        """
+        folder = Path(run_dir)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / LOCK_NAME)
+            lock.acquire(blocking=False)  # the system gives it back when the process ends, however it ends
+        except Timeout:
+            raise InputError(f"run_dir={folder}: another process is working in it; expected a free one") from None
+        except OSError as error:
+            raise InputError(f"run_dir={folder}: {error.strerror}; expected a folder to write to") from None
+        log = logging.getLogger("frostnas")
+        handler = logging.FileHandler(folder / LOG_NAME)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        log.setLevel(logging.INFO)
+        log.addHandler(handler)
+        try:
+            yield cls(folder, None if quiet else console or Console(stderr=True), log)
+        except BaseException as error:
+            log.error("stopped by %s: %s", type(error).__name__, error)
+            raise
+        finally:
+            log.removeHandler(handler)
+            handler.close()
+            lock.release()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for what an interrupted stage goes on from."""
+        folder = self.run_dir / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def metrics(self, stage: str, keep: int = 0) -> MetricsWriter:
+        """`metrics/<stage>.csv`, begun anew, or after its first ``keep`` rows."""
+        return MetricsWriter(self.run_dir / "metrics" / f"{stage}.csv", keep)
+
+    def progress(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
+        """A progress bar: ``with workspace.progress("train", total=steps) as bar: bar.step(loss=0.1)``."""
+        return progress_bar(self.console, name, total, done)
+
+    def say(self, text: str) -> None:
+        """Log a line and show it."""
+        self.log.info(text)
+        if self.console is not None:
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
