@@ -29,10 +29,14 @@ T = TypeVar("T", bound=Artifact)
 class Provenance:
     """What an artifact was made from."""
 
-    config_sha256: str
-    """Hash of the part of the resolved config that the stage reads."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The part of the resolved config that the stage reads."""
     inputs: dict[str, str] = field(default_factory=dict)
-    """File name of every input artifact and the SHA-256 of its bytes."""
+    """SHA-256 of every input: of a file's bytes, or of a spec's canonical JSON."""
+
+    @property
+    def config_sha256(self) -> str:
+        return sha256_of_value(self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class _Envelope:
     schema: int
     frostnas_version: str
     config_sha256: str
+    config: dict[str, Any]
     inputs: dict[str, str]
     data: Any
 
@@ -83,7 +88,13 @@ def write_atomic(path: Path, content: bytes) -> None:
 def save(path: Path, value: Artifact, provenance: Provenance) -> None:
     """Write an artifact as indented JSON."""
     envelope = _Envelope(
-        value.KIND, value.SCHEMA, __version__, provenance.config_sha256, dict(provenance.inputs), value
+        value.KIND,
+        value.SCHEMA,
+        __version__,
+        provenance.config_sha256,
+        provenance.config,
+        provenance.inputs,
+        value,
     )
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
 
@@ -111,4 +122,4 @@ def load(path: Path, kind: type[T]) -> Stored[T]:
         value = msgspec.convert(envelope.data, kind)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
-    return Stored(value, Provenance(envelope.config_sha256, envelope.inputs))
+    return Stored(value, Provenance(envelope.config, envelope.inputs))

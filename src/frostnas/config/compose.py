@@ -7,43 +7,48 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frostnas.config.fields import check
+from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
 from frostnas.errors import InputError
 
-CONFIG_NAME = "config"
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def conf_dir() -> Path:
-    """The Hydra groups: beside the package in an installed wheel, at the top of the repository otherwise."""
-    here = Path(__file__).resolve()
-    for candidate in (here.parents[1] / "conf", here.parents[3] / "conf"):
-        if (candidate / f"{CONFIG_NAME}.yaml").is_file():
-            return candidate
-    raise InputError(f"conf/{CONFIG_NAME}.yaml: not found beside the package; the installation is incomplete")
+class UserGroups(SearchPathPlugin):
+    """Hydra's hook to put a user's folder of groups in front of ours."""
+
+    folder: ClassVar[Path | None] = None
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if self.folder is not None:
+            search_path.prepend("user", f"file://{self.folder}")
 
 
-def search_path(config_dir: Path | None) -> tuple[Path, list[str]]:
-    """Hydra's primary folder and the overrides that put a user's own groups in front of it.
+Plugins.instance().register(UserGroups)
+
+
+def add_groups(config_dir: Path | None) -> None:
+    """Look for groups in ``config_dir`` first, from now on; None for in ours only.
 
     Raises:
         InputError: ``config_dir`` is not a folder.
     """
-    if config_dir is None:
-        return conf_dir(), []
-    if not config_dir.is_dir():
+    if config_dir is not None and not config_dir.is_dir():
         raise InputError(f"--config-dir {config_dir}: no such folder")
-    return config_dir.resolve(), [f"hydra.searchpath=['file://{conf_dir()}']"]
+    UserGroups.folder = config_dir and config_dir.resolve()
 
 
 def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Config:
@@ -52,11 +57,11 @@ def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None
     Raises:
         InputError: an unknown key or choice, a value of the wrong type or out of range.
     """
-    folder, extra = search_path(config_dir)
+    add_groups(config_dir)
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
-            return typed(compose(config_name=CONFIG_NAME, overrides=[*overrides, *extra]))
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            return typed(compose(config_name=CONFIG_NAME, overrides=list(overrides)))
     except HydraException as error:
         raise InputError(_one_line(error, overrides)) from None
 

@@ -141,6 +141,8 @@ class TrainConfig:
     """Fake-quantized epochs; 0 with float_epochs trains in FP32 only."""
     frozen_epochs: int = bounded(5, 0)
     """Of these the last, with ranges and batch-norm statistics fixed."""
+    calibration_batches: int = bounded(100, 1)
+    """Training batches that set the ranges after FP32-only training (post-training quantization)."""
     label_smoothing: float = bounded(0.0, 0, 1)
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""

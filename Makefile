@@ -1,0 +1,46 @@
+# Targets of frostnas. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo check test test-all test-arm bench fmt clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+install: $(STAMP)  ## make .venv and install frostnas with its development tools
+
+demo: $(STAMP)  ## search, train and export on the bundled digits
+	$(BIN)/frostnas run
+
+check: $(STAMP)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## linters, types, import contract and the quick tests
+	$(BIN)/python -m pytest
+
+test-all: check  ## the same with the slow tests
+	$(BIN)/python -m pytest -m 'not arm'
+
+test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 target (root, Debian)
+	$(BIN)/python -m pytest -m arm
+
+bench: $(STAMP)  ## benchmarks; results go to benchmarks/results and the tables in docs/
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+fmt: $(STAMP)  ## format the code
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+clean:  ## remove what the other targets made, but not runs/
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

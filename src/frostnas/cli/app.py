@@ -1,0 +1,136 @@
+"""The command line: `frostnas COMMAND [KEY=VALUE]...`. Only a command's own work imports torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from frostnas import __version__
+from frostnas.cli.completion import complete_override
+from frostnas.cli.execute import Options, execute
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Hydra overrides, e.g. run_dir=runs/mine data=imagefolder data.root=photos seed=1.",
+        autocompletion=complete_override,
+        show_default=False,
+    ),
+]
+PathAndOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATH] [KEY=VALUE]...",
+        help="A run directory or an exported .onnx file (default: run_dir), then Hydra overrides.",
+        autocompletion=complete_override,
+        show_default=False,
+    ),
+]
+Cfg = Annotated[bool, typer.Option("--cfg", help="Print the resolved config and exit.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result that was made from another config.")]
+Multirun = Annotated[
+    bool,
+    typer.Option("--multirun", "-m", help="Hand over to Hydra's sweeper: one run per combination, e.g. seed=0,1,2."),
+]
+ConfigDir = Annotated[
+    str | None,
+    typer.Option("--config-dir", metavar="DIR", help="A folder of your own Hydra groups, looked at first."),
+]
+Version = Annotated[
+    bool, typer.Option("--version", callback=lambda asked: _version(asked), is_eager=True, help="Print the version.")
+]
+
+app = typer.Typer(
+    name="frostnas",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"frostnas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def frostnas(version: Version = False) -> None:
+    """Quantization-aware architecture search: from labelled images and a CPU to a measured INT8 network."""
+
+
+def _stage(name: str, summary: str, example: str) -> None:
+    """Register a command that runs one stage, or all of them."""
+
+    def command(
+        overrides: Overrides = None,
+        cfg: Cfg = False,
+        json: Json = False,
+        quiet: Quiet = False,
+        force: Force = False,
+        multirun: Multirun = False,
+        config_dir: ConfigDir = None,
+    ) -> None:
+        execute(name, overrides or [], Options(cfg, json, quiet, force, multirun, config_dir))
+
+    app.command(name, help=summary, epilog=f"Example: frostnas {name} {example}")(command)
+
+
+_stage(
+    "search-block",
+    "Find the building block: DARTS under quantization-aware training. Writes block.json.",
+    "run_dir=runs/photos data=imagefolder data.root=photos",
+)
+_stage(
+    "profile-latency",
+    "Measure the INT8 latency of every block of the network space. Writes latency.csv and latency.json.",
+    "run_dir=runs/photos latency.threads=1",
+)
+_stage(
+    "search-net",
+    "Assemble the most accurate network within the latency budget. Writes net.json and pareto.csv.",
+    "run_dir=runs/photos budget.latency_ms=2.5",
+)
+_stage(
+    "train",
+    "Train a network with StatAssist and GradBoost. Writes weights.safetensors and train.json.",
+    "run_dir=runs/zoo net=frostnet_small_0_5",
+)
+_stage(
+    "export",
+    "Write a trained run's INT8 and FP32 ONNX files, run them back and measure them. Writes export.json.",
+    "run_dir=runs/photos",
+)
+_stage("run", "Run the whole chain; a finished stage is not run again.", "run_dir=runs/digits experiment=digits")
+
+
+@app.command(epilog="Example: frostnas evaluate runs/photos/model.int8.onnx data=imagefolder data.root=photos")
+def evaluate(
+    overrides: PathAndOverrides = None,
+    cfg: Cfg = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Accuracy, per-class table, latency and size of a run or of an exported file, on any data."""
+    execute("evaluate", overrides or [], Options(cfg, json, quiet, config_dir=config_dir))
+
+
+@app.command(epilog="Example: frostnas zoo data.image_size=192 table=runs/photos/latency.json")
+def zoo(
+    overrides: Overrides = None,
+    cfg: Cfg = False,
+    json: Json = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """The published FrostNets and their peers: parameters, multiply-adds, and latency if a table is given."""
+    execute("zoo", overrides or [], Options(cfg, json, config_dir=config_dir))
+
+
+def main() -> None:
+    """Entry point of the `frostnas` script."""
+    app()

@@ -1,0 +1,125 @@
+"""From the words of the command line to a result on the screen and an exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from frostnas.errors import InputError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.console import Console
+
+    from frostnas.cli.commands import Outcome
+    from frostnas.config import Config
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line's own switches; everything else is config."""
+
+    cfg: bool = False
+    json: bool = False
+    quiet: bool = False
+    force: bool = False
+    multirun: bool = False
+    config_dir: str | None = None
+
+
+def execute(command: str, words: Sequence[str], options: Options) -> None:
+    """Run one command; on failure leave the process with one line and its exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        (_sweep if options.multirun else _once)(command, words, options)
+    except InputError as error:
+        _leave(f"error: {error}", WRONG_INPUT)
+    except KeyboardInterrupt:
+        _leave("interrupted; the same command goes on from here", INTERRUPTED)
+    except (RuntimeError, OSError, ArithmeticError) as error:
+        _leave(f"failed: {type(error).__name__}: {error}", FAILED)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _leave(message: str, status: int) -> None:
+    print(f"frostnas: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _once(command: str, words: Sequence[str], options: Options) -> None:
+    from frostnas.config.compose import compose_config, to_yaml
+
+    overrides, path = _split(command, words)
+    config = compose_config(overrides, Path(options.config_dir) if options.config_dir else None)
+    if options.cfg:
+        print(to_yaml(config), end="")
+    else:
+        _show(_work(command, config, path, options), options)
+
+
+def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Overrides, and the one PATH that `evaluate` takes."""
+    overrides = [word for word in words if "=" in word or word.startswith("~")]
+    paths = [word for word in words if word not in overrides]
+    if len(paths) > (command == "evaluate"):
+        raise InputError(f"{paths[-1]}: expected KEY=VALUE")
+    return overrides, Path(paths[0]) if paths else None
+
+
+def _work(command: str, config: Config, path: Path | None, options: Options) -> Outcome:
+    from frostnas.cli import commands
+
+    console = _console(options)
+    match command:
+        case "zoo":
+            return commands.zoo(config)
+        case "evaluate":
+            return commands.evaluate(config, path, console, options.quiet)
+        case "run":
+            return commands.chain(config, console, options.quiet, options.force)
+        case _:
+            return commands.stage(command, config, console, options.quiet, options.force)
+
+
+def _console(options: Options) -> Console:
+    """Where progress and log lines go: stdout is the result's alone if that is for machines."""
+    from rich.console import Console
+
+    return Console(stderr=options.json)
+
+
+def _show(outcome: Outcome, options: Options) -> None:
+    import msgspec
+
+    if options.json:
+        print(msgspec.json.encode(outcome.data).decode())
+    else:
+        _console(options).print(outcome.view)
+
+
+def _sweep(command: str, words: Sequence[str], options: Options) -> None:
+    """Hand the command to Hydra's sweeper and launcher; each job has a run directory of its own."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from frostnas.config.compose import CONFIG_NAME, add_groups, conf_dir, typed
+
+    add_groups(Path(options.config_dir) if options.config_dir else None)
+    overrides, _ = _split(command, words)
+
+    def task(composed: DictConfig) -> None:
+        config = typed(composed)
+        config.run_dir = HydraConfig.get().runtime.output_dir
+        _show(_work(command, config, None, options), options)
+
+    sys.argv = [f"frostnas {command}", "--multirun", *overrides]
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()

@@ -1,0 +1,203 @@
+"""The chain: what each stage reads, what it writes, and whether that is already done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+from safetensors.torch import save as to_safetensors
+
+from frostnas import latency, training
+from frostnas.artifacts import (
+    Artifact,
+    BlockResult,
+    ExportReport,
+    LatencyTable,
+    NetResult,
+    Provenance,
+    TrainResult,
+    load,
+    save,
+    sha256_of,
+    sha256_of_value,
+    write_atomic,
+    write_rows,
+)
+from frostnas.config.compose import to_plain
+from frostnas.deploy import export
+from frostnas.errors import InputError
+from frostnas.latency import profile
+from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
+from frostnas.search import block as search_block
+from frostnas.search import net as search_net
+
+T = TypeVar("T", bound=Artifact)
+NOT_HASHED = {
+    "data": ("root", "download", "strict", "workers", "in_memory_mb"),
+    "latency": ("target",),
+}
+"""Keys that say where things are, not what comes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Generic[T]):
+    """One step of the chain."""
+
+    name: str
+    """The command."""
+    artifact: str
+    """Its main file in the run directory."""
+    kind: type[T]
+    reads: tuple[str, ...]
+    """Config groups and keys that its result depends on."""
+    inputs: Callable[[Session], dict[str, str]]
+    """Hashes of what it consumes."""
+    compute: Callable[[Session], T]
+    """Do the work; write the files beside the artifact."""
+
+    def provenance(self, session: Session) -> Provenance:
+        config = to_plain(session.config)
+        part: dict[str, Any] = {}
+        for key in self.reads:
+            group, _, name = key.partition(".")
+            value = config[group][name] if name else config[group]
+            if isinstance(value, dict):
+                value = {k: v for k, v in value.items() if k not in NOT_HASHED.get(group, ())}
+            part[key] = value
+        return Provenance(part, self.inputs(session))
+
+    def existing(self, session: Session) -> T | None:
+        """The finished artifact, if it was made from the same config and inputs; None if there is none.
+
+        Raises:
+            InputError: there is one, made from something else.
+        """
+        path = session.path(self.artifact)
+        if not path.exists():
+            return None
+        stored, wanted = load(path, self.kind), self.provenance(session)
+        changed = _changes(stored.provenance.config, wanted.config) + [
+            f"input {name}" for name, digest in wanted.inputs.items() if stored.provenance.inputs.get(name) != digest
+        ]
+        if changed:
+            raise InputError(f"{path}: was made with other {', '.join(changed[:3])}; use another run_dir= or --force")
+        return stored.value
+
+    def run(self, session: Session, *, force: bool = False) -> T:
+        """The artifact: as it is if it is already there, else computed and saved."""
+        done = None if force else self.existing(session)
+        if done is not None:
+            session.workspace.say(f"{self.name}: already done ({session.path(self.artifact)})")
+            return done
+        session.workspace.say(f"{self.name}: started")
+        provenance = self.provenance(session)
+        value = self.compute(session)
+        save(session.path(self.artifact), value, provenance)
+        session.workspace.say(f"{self.name}: done ({session.path(self.artifact)})")
+        return value
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Keys that differ, as `key (old, now new)`."""
+    found = []
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            found += _changes(before, value, f"{prefix}{key}.")
+        elif before != value:
+            found.append(f"{prefix}{key} ({before}, now {value})")
+    return found
+
+
+def _search_block(session: Session) -> BlockResult:
+    measure = partial(latency.measure_nets, session.config.latency, session.config.quant)
+    return search_block.run(session.config, session.data, measure, session.workspace)
+
+
+def _profile(session: Session) -> LatencyTable:
+    space = session.space
+    table = profile.run(session.config, space.workloads(), space.sample, session.workspace)
+    digest = write_rows(session.path(ROWS), table.rows)
+    return replace(table, rows=(), csv_sha256=digest)
+
+
+def _search_net(session: Session) -> NetResult:
+    result, rows = search_net.run(session.config, session.data, session.block, session.table, session.workspace)
+    text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
+    write_atomic(session.path(PARETO), text.encode())
+    return result
+
+
+def _train(session: Session) -> TrainResult:
+    result, state = training.run(session.config, session.data, session.net, session.workspace)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    write_atomic(session.path(WEIGHTS), to_safetensors(tensors))
+    return replace(result, weights_sha256=sha256_of(session.path(WEIGHTS)))
+
+
+def _export(session: Session) -> ExportReport:
+    trained = load(session.path(TRAIN), TrainResult).value
+    net = session.trained_net(trained)
+    predicted = session.table.predict_ms(trained.net) if session.table_path.exists() else None
+    time_files = partial(latency.measure_files, config=session.config.latency)
+    return export.run(session.config, net, trained, session.data.test, session.workspace.run_dir, time_files, predicted)
+
+
+def _file(session: Session, name: str) -> str:
+    path = session.path(name)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run the stage that makes it first")
+    return sha256_of(path)
+
+
+def _table_input(session: Session) -> str:
+    if not session.table_path.is_file():
+        raise InputError(f"{session.table_path}: no such file; run `frostnas profile-latency` first or give table=")
+    return sha256_of(session.table_path)
+
+
+SEARCH_BLOCK = Stage(
+    "search-block",
+    BLOCK,
+    BlockResult,
+    ("seed", "data", "quant", "space.block", "search_block"),
+    lambda session: {},
+    _search_block,
+)
+PROFILE = Stage(
+    "profile-latency",
+    TABLE,
+    LatencyTable,
+    ("seed", "data.image_size", "quant.weight_bits", "quant.signed_activations", "space.network", "latency"),
+    lambda session: {"block": sha256_of_value(session.block)},
+    _profile,
+)
+SEARCH_NET = Stage(
+    "search-net",
+    NET,
+    NetResult,
+    ("seed", "data", "quant", "space.network", "budget", "search_net"),
+    lambda session: {"block": sha256_of_value(session.block), TABLE: _table_input(session)},
+    _search_net,
+)
+TRAINING = Stage(
+    "train",
+    TRAIN,
+    TrainResult,
+    ("seed", "data", "quant", "train"),
+    lambda session: {"net": sha256_of_value(session.net)},
+    _train,
+)
+EXPORTING = Stage(
+    "export",
+    EXPORT,
+    ExportReport,
+    ("export", "latency"),
+    lambda session: {TRAIN: _file(session, TRAIN), WEIGHTS: _file(session, WEIGHTS)},
+    _export,
+)
+CHAIN: tuple[Stage[Any], ...] = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAINING, EXPORTING)
+STAGES = {stage.name: stage for stage in CHAIN}

@@ -1,0 +1,182 @@
+"""Results as tables for the terminal, from artifacts only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from frostnas.artifacts import (
+    Artifact,
+    BlockResult,
+    BlockSpec,
+    ExportReport,
+    LatencyTable,
+    LayerSpec,
+    NetResult,
+    TrainResult,
+)
+from frostnas.deploy.evaluation import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The artifacts of a finished run."""
+
+    block: BlockResult
+    latency: LatencyTable
+    net: NetResult
+    train: TrainResult
+    export: ExportReport
+
+
+@dataclass(frozen=True, slots=True)
+class ZooRow:
+    """One named network at 224 x 224 with 1000 classes."""
+
+    name: str
+    family: str
+    width: float
+    params: int
+    macs: int
+    latency_ms: float | None
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.2%}"
+
+
+def _ms(value: float | None) -> str:
+    return "not predicted" if value is None else f"{value:.3f} ms"
+
+
+def _kib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024:.1f} KiB"
+
+
+def block_text(block: BlockSpec) -> str:
+    """A block's slots in one line."""
+    return f"{block.reuse}, expand {block.expand:g}, {block.spatial}, {block.activation}, gate {block.gate}, skip {block.skip}"
+
+
+def layer_text(layer: LayerSpec) -> str:
+    """A layer in the published notation [kernel, channels, expand, squeeze, stride]."""
+    block = layer.block
+    return f"[{block.kernel},{layer.out_channels},{block.expand:g},{block.squeeze},{layer.stride}]"
+
+
+def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, title_style="bold")
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def run_table(run: RunSummary, folder: Path) -> Table:
+    """The last thing that `frostnas run` prints."""
+    net, train, export = run.net.net, run.train, run.export
+    return _facts(
+        f"frostnas run: {folder}",
+        [
+            ("block found", block_text(run.block.block)),
+            ("network", f"{len(net.layers)} layers {' '.join(map(layer_text, net.layers))}"),
+            ("parameters", f"{train.parameters:,}"),
+            ("multiply-adds", f"{train.macs:,}"),
+            ("top-1 FP32", f"{_percent(export.fp32.top1)} of {train.split.test} test images"),
+            ("top-1 fake-quant", _percent(export.top1_fake_quant)),
+            ("top-1 INT8", f"{_percent(export.int8.top1)} ({_percent(export.agreement)} agree with fake-quant)"),
+            ("latency budget", _ms(run.net.budget_ms)),
+            ("latency INT8", f"predicted {_ms(export.predicted_ms)}, measured {_ms(export.int8.latency_ms_p50)}"),
+            ("latency FP32", f"measured {_ms(export.fp32.latency_ms_p50)}"),
+            ("size", f"INT8 {_kib(export.int8.size_bytes)}, FP32 {_kib(export.fp32.size_bytes)}"),
+            ("files", f"{folder / export.int8.path}, {folder / export.fp32.path}"),
+        ],
+    )
+
+
+def artifact_table(value: Artifact, path: Path) -> Table:
+    """What one stage found."""
+    match value:
+        case BlockResult():
+            return _block_table(value, path)
+        case LatencyTable():
+            rows = _latency_rows(value)
+        case NetResult():
+            rows = [
+                ("network", " ".join(map(layer_text, value.net.layers))),
+                ("predicted", f"{_ms(value.predicted_ms)} of {_ms(value.budget_ms)}"),
+                ("top-1 in the supernet", _percent(value.top1_supernet)),
+                ("networks scored", str(value.evaluated)),
+            ]
+        case TrainResult():
+            rows = [
+                ("top-1 FP32", f"val {_percent(value.fp32.val)}, test {_percent(value.fp32.test)}"),
+                ("top-1 fake-quant", f"val {_percent(value.fake_quant.val)}, test {_percent(value.fake_quant.test)}"),
+                ("parameters", f"{value.parameters:,}"),
+                ("multiply-adds", f"{value.macs:,}"),
+            ]
+        case ExportReport():
+            rows = [
+                ("top-1", f"FP32 {_percent(value.fp32.top1)}, INT8 {_percent(value.int8.top1)}"),
+                ("agreement", _percent(value.agreement)),
+                ("latency INT8", f"predicted {_ms(value.predicted_ms)}, measured {_ms(value.int8.latency_ms_p50)}"),
+                ("latency FP32", f"measured {_ms(value.fp32.latency_ms_p50)}"),
+                ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
+            ]
+        case _:
+            raise TypeError(f"no table for {type(value).__name__}")
+    return _facts(str(path), rows)
+
+
+def _latency_rows(table: LatencyTable) -> list[tuple[str, str]]:
+    held = table.held_out
+    return [
+        ("measured on", f"{table.host.cpu} ({table.host.machine}), {table.protocol.threads} thread(s)"),
+        ("runtime", f"{table.protocol.runtime} {table.protocol.runtime_version}, {table.protocol.precision}"),
+        (
+            "held-out error",
+            f"mean {_percent(held.mean_error)}, p95 {_percent(held.p95_error)}, max {_percent(held.max_error)}",
+        ),
+        ("rank correlation", f"{held.spearman:.3f} over {held.networks} networks"),
+        ("repeatability", f"{_percent(table.repeatability)} between p10 and p90"),
+        ("time taken", f"{table.seconds:.1f} s"),
+    ]
+
+
+def _block_table(result: BlockResult, path: Path) -> Table:
+    table = Table(title=f"{path}: {block_text(result.block)}", title_justify="left", title_style="bold")
+    for name in ("block", "slots", "top-1 FP32", "top-1 INT8", "latency"):
+        table.add_column(name, overflow="fold")
+    for one in result.comparison:
+        table.add_row(
+            one.name, block_text(one.block), _percent(one.top1_fp32), _percent(one.top1_int8), _ms(one.latency_ms)
+        )
+    return table
+
+
+def evaluation_table(result: Evaluation) -> Table:
+    """Accuracy per class under the totals."""
+    title = (
+        f"{result.path}: top-1 {_percent(result.top1)}, top-5 {_percent(result.top5)} of {result.images} images, "
+        f"{result.latency_ms_p50:.3f} ms (p90 {result.latency_ms_p90:.3f}), {_kib(result.size_bytes)}"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("class", "images", "precision", "recall"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for one in result.classes:
+        table.add_row(one.name, str(one.images), _percent(one.precision), _percent(one.recall))
+    return table
+
+
+def zoo_table(rows: list[ZooRow]) -> Table:
+    """Named networks with their cost."""
+    table = Table(title="Networks at 224 x 224, 1000 classes", title_justify="left", title_style="bold")
+    for name in ("name", "family", "width", "parameters", "multiply-adds", "latency"):
+        table.add_column(name, justify="left" if name in ("name", "family") else "right", no_wrap=True)
+    for row in rows:
+        latency = "" if row.latency_ms is None else _ms(row.latency_ms)
+        table.add_row(row.name, row.family, f"{row.width:g}", f"{row.params:,}", f"{row.macs:,}", latency)
+    return table
