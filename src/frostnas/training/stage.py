@@ -1,0 +1,118 @@
+"""Stage 3 as a whole: from a network's spec to trained weights and their accuracies."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of_value
+from frostnas.config import Config
+from frostnas.config.compose import to_plain
+from frostnas.data import Splits, batch_count, derived_seed
+from frostnas.engine import Bar, Workspace, evaluate, seed_all
+from frostnas.engine.interrupt import Interrupts
+from frostnas.nets.net import Net
+from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.training.calibrate import calibrate
+from frostnas.training.cost import multiply_adds
+from frostnas.training.phases import phase_of, total_epochs
+from frostnas.training.saver import Saver, resume
+from frostnas.training.trainer import Trainer
+
+CHECKPOINT = "train.pt"
+
+
+def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tuple[TrainResult, dict[str, Tensor]]:
+    """Train ``net`` and return its result and weights; goes on where an interrupted run of the same config stopped.
+
+    Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
+    kept is the best by fake-quant top-1 on the validation split. Without fake-quantized epochs it is the best in
+    floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
+    the quantizers off.
+
+    Raises:
+        TrainingError, RangeError: the loss or an activation is not a finite number.
+    """
+    seed_all(config.seed)
+    scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
+    model = Net(net, scheme).to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer(model, config, batch_count(len(data.train), config.train.batch_size, shuffled=True))
+    path, fingerprint = workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net)
+    if resume(trainer, path, fingerprint):
+        done = trainer.progress
+        workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
+    _train(trainer, data, workspace, path, fingerprint)
+
+    model.load_state_dict(trainer.best.weights)
+    if not trainer.best.quantized:
+        calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
+    fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    result = TrainResult(
+        net=net,
+        images=data.format,
+        split=data.record,
+        weight_bits=scheme.weight_bits,
+        signed_activations=scheme.signed_activations,
+        fp32=fp32,
+        fake_quant=fake_quant,
+        best_epoch=trainer.best.epoch,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        macs=multiply_adds(model, net.image_size),
+        weights_sha256=hashlib.sha256(to_safetensors(weights)).hexdigest(),
+        seed=config.seed,
+        seconds=trainer.progress.seconds,
+    )
+    return result, weights
+
+
+def _train(trainer: Trainer, data: Splits, workspace: Workspace, path: Path, fingerprint: str) -> None:
+    """All epochs from the trainer's position on."""
+    config, steps, progress = trainer.config.train, trainer.steps_per_epoch, trainer.progress
+    metrics = workspace.metrics("train", keep=progress.epoch)
+    epochs = total_epochs(config)
+    with (
+        Interrupts() as interrupts,
+        workspace.progress("train", epochs * steps, progress.epoch * steps + progress.step) as bar,
+    ):
+        saver = Saver(trainer, path, fingerprint, interrupts)
+        while progress.epoch < epochs:
+            _epoch(trainer, data, bar, saver)
+            phase, _ = phase_of(config, progress.epoch)
+            val_top1 = evaluate(trainer.evaluated, data.val)
+            trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
+            figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
+            metrics.row(epoch=progress.epoch + 1, phase=phase.name, lr=trainer.lr, **figures)
+            workspace.log.info("train: epoch %d of %d (%s): %s", progress.epoch + 1, epochs, phase.name, figures)
+            progress.next_epoch()
+            saver.after_step()
+        saver.save()
+
+
+def _epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
+    """The rest of the present epoch."""
+    config, progress = trainer.config, trainer.progress
+    trainer.begin_epoch()
+    seed = derived_seed(config.seed, progress.epoch)
+    for pixels, labels in data.train.batches(config.train.batch_size, seed=seed, augment=True, skip=progress.step):
+        trainer.step(pixels, labels)
+        bar.step(loss=progress.loss, top1=progress.top1)
+        if progress.step < trainer.steps_per_epoch:  # the epoch's last state is saved after its evaluation
+            saver.after_step()
+
+
+def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
+    set_state(model, state)
+    return Accuracy(val=evaluate(model, data.val), test=evaluate(model, data.test))
+
+
+def _fingerprint(config: Config, data: Splits, net: NetSpec) -> str:
+    """Hash of everything that the weights depend on."""
+    where = replace(config.data, root="", workers=0, download=False)
+    parts = [to_plain(part) for part in (config.train, config.quant, where)]
+    return sha256_of_value([config.seed, *parts, data.record, net])
