@@ -29,6 +29,8 @@ class NetworkSpaceConfig:
     """Output of the fixed first block."""
     widths: list[int] = listed(24, 40, 80, 96, 192, 320)
     """Output channels per stage."""
+    width_factors: list[float] = listed(1.0)
+    """Choices that multiply the width of each stage (to a multiple of 8), one per stage and network."""
     depths: list[int] = listed(4, 4, 4, 4, 4, 1)
     """Most layers per stage; the first of a stage is never skipped."""
     strides: list[int] = listed(2, 2, 2, 1, 2, 1)

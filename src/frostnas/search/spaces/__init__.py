@@ -1,0 +1,1 @@
+"""Search spaces: they enumerate, sample, encode; they know no supernet and no strategy."""

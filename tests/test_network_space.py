@@ -1,0 +1,163 @@
+"""The network space: what it counts, it enumerates; what it samples lies in it; latency bounds are exact."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frostnas.artifacts import (
+    BlockSpec,
+    Calibration,
+    Host,
+    LatencyTable,
+    Protocol,
+    Timing,
+    Validation,
+    row_of,
+)
+from frostnas.config import NetworkSpaceConfig
+from frostnas.config.compose import compose_config
+from frostnas.errors import InputError
+from frostnas.search.spaces.network import NetworkSpace, arch_name
+from frostnas.search.spaces.trellis import Window
+
+BLOCKS = (
+    BlockSpec(),
+    BlockSpec(reuse="none", gate="squeeze_excite", activation="hard_swish"),
+    BlockSpec(reuse="squeeze_2", spatial="max_pool_3"),
+    BlockSpec(reuse="none", spatial="dilated_3", skip="none"),
+)
+
+
+def table_of(space: NetworkSpace, seed: int = 0) -> LatencyTable:
+    """A table with random rows."""
+    rng = random.Random(seed)
+    check = Validation(10, 0.01, 0.02, 0.03, 0.99)
+    rows = []
+    for part in space.workloads():
+        timing = Timing(*sorted(rng.uniform(0.01, 0.2) for _ in range(3)))
+        rows.append(row_of(part, timing, timing))
+    return LatencyTable(
+        host=Host("x86_64", "test", (), "Linux"),
+        protocol=Protocol("onnxruntime", "1", "int8", 1, (0,), 1, "uint8", 8),
+        calibration=Calibration(0.6, 0.4, 0.001),
+        fitted=check,
+        held_out=check,
+        repeatability=0.01,
+        seconds=1.0,
+        csv_sha256="",
+        rows=tuple(rows),
+    )
+
+
+def tiny(block: BlockSpec | None = None, **changes: object) -> NetworkSpace:
+    settings = {
+        "stem_channels": 8, "stem_stride": 1, "first_channels": 16, "widths": [16, 24], "depths": [2, 1],
+        "strides": [1, 2], "kernels": [3, 5], "expands": [3], "squeezes": [2, 4], "head_channels": 16,
+    }  # fmt: skip
+    return NetworkSpace(NetworkSpaceConfig(**(settings | changes)), block or BlockSpec(), 8, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("factors", [[1.0], [1.0, 1.5]])
+def test_count_is_the_number_of_networks_enumerated(block: BlockSpec, factors: list[float]) -> None:
+    space = tiny(block, width_factors=factors)
+    names = [arch_name(arch) for arch in space]
+    keys = {tuple(part.key for part in space.decode(arch).workloads()) for arch in space}
+    assert len(names) == len(set(names)) == len(keys) == space.count()
+
+
+def test_published_space_has_the_published_shape() -> None:
+    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    slowest = space.decode(
+        max((space.draw(random.Random(i)) for i in range(50)), key=lambda a: sum(len(s.ops) for s in a))
+    )
+    assert slowest.layers[0].block.expand == 1
+    assert slowest.layers[0].out_channels == 16
+    assert space.count() > 1e15
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), block=st.sampled_from(BLOCKS), factors=st.sampled_from([[1.0], [0.75, 1.0]]))
+def test_every_drawn_point_survives_encoding_variation_and_lookup(
+    seed: int, block: BlockSpec, factors: list[float]
+) -> None:
+    rng = random.Random(seed)
+    space = tiny(block, width_factors=factors)
+    known = {part.key for part in space.workloads()}
+    first, second = space.draw(rng), space.draw_uniform(rng)
+    for arch in (first, second, space.mutate(first, rng, 0.3), space.crossover(first, second, rng)):
+        assert space.encode(space.decode(arch)) == arch
+        assert space.from_path(space.to_path(arch)) == arch
+        assert {part.key for part in space.decode(arch).workloads()} <= known
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), block=st.sampled_from(BLOCKS))
+def test_fastest_and_slowest_are_those_of_the_enumeration(seed: int, block: BlockSpec) -> None:
+    space = tiny(block)
+    table = table_of(space, seed)
+    latencies = [table.predict_ms(space.decode(arch)) for arch in space]
+    assert space.fastest(table)[1] == min(latencies)
+    assert space.slowest(table)[1] == max(latencies)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), low=st.floats(0, 1), high=st.floats(0, 1))
+def test_samples_lie_in_their_latency_window(seed: int, low: float, high: float) -> None:
+    space = tiny()
+    table = table_of(space, seed)
+    fastest, slowest = space.fastest(table)[1], space.slowest(table)[1]
+    low_ms, high_ms = (fastest + f * (slowest - fastest) for f in sorted((low, high)))
+    inside = [a for a in space if low_ms <= table.predict_ms(space.decode(a)) <= high_ms]
+    path = Window(space.trellis, table.workload_ms, low_ms, high_ms).sample(random.Random(seed))
+    assert (path is None) == (not inside) or len(inside) <= 1
+    assert path is None or space.from_path(path) in inside
+
+
+def test_samples_under_a_budget_are_uniform() -> None:
+    space = tiny()
+    table = table_of(space)
+    fastest, slowest = space.fastest(table)[1], space.slowest(table)[1]
+    budget = (fastest + slowest) / 2
+    inside = [arch_name(a) for a in space if table.predict_ms(space.decode(a)) <= budget]
+    window = Window(space.trellis, table.workload_ms, 0, budget)
+    rng = random.Random(0)
+    counts = Counter(arch_name(space.from_path(path)) for _ in range(200 * len(inside)) if (path := window.sample(rng)))
+    assert set(counts) == set(inside)
+    assert all(140 <= count <= 260 for count in counts.values())
+
+
+def test_each_network_is_equally_likely_in_a_uniform_draw() -> None:
+    space, rng = tiny(), random.Random(0)
+    counts = Counter(arch_name(space.draw_uniform(rng)) for _ in range(200 * space.count()))
+    assert len(counts) == space.count()
+    assert all(130 <= count <= 270 for count in counts.values())
+
+
+def test_nets_of_the_space_fit_together() -> None:
+    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    parts = list(space.sample(random.Random(1)).workloads())
+    assert parts[0].size == 224
+    assert parts[-1].size == 7
+    assert all(after.size <= before.size for before, after in pairwise(parts))
+
+
+def test_a_network_of_another_space_is_refused() -> None:
+    net = tiny().sample(random.Random(0))
+    with pytest.raises(InputError, match="not in the network space"):
+        tiny(BlockSpec(reuse="none")).encode(net)
+
+
+@pytest.mark.parametrize(
+    "override", ["space.network.depths=[2]", "space.network.kernels=[4]", "space.network.widths=[8,8,0]"]
+)
+def test_a_skeleton_that_makes_no_network_names_its_key(override: str) -> None:
+    config = compose_config([override]).space.network
+    with pytest.raises(InputError, match=override.partition("=")[0]):
+        NetworkSpace(config, BlockSpec(), 16, 10)
