@@ -18,7 +18,6 @@ from frostnas.deploy.evaluation import Evaluation, answer, confusion_matrix, sco
 from frostnas.deploy.export import INT8_NAME
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace, pick_device
-from frostnas.errors import InputError
 from frostnas.latency import measure_files
 from frostnas.nets import count, zoo_entries
 from frostnas.pipeline import CHAIN, STAGES, Session, load_table
@@ -96,11 +95,6 @@ def zoo(config: Config) -> Outcome:
     for entry in zoo_entries():
         spec = entry.spec(classes=1000, image_size=224)
         counts = count(spec)
-        row = tables.ZooRow(entry.name, entry.family, entry.width, counts.parameters, counts.macs, None)
-        if table is not None:
-            try:
-                row = replace(row, latency_ms=table.predict_ms(spec))
-            except InputError:  # the table was made for another space; the row says so by its empty cell
-                pass
-        rows.append(row)
+        latency_ms = table.predict_ms(spec) if table is not None and table.covers(spec) else None
+        rows.append(tables.ZooRow(entry.name, entry.family, entry.width, counts.parameters, counts.macs, latency_ms))
     return Outcome([asdict(row) for row in rows], tables.zoo_table(rows))

@@ -79,7 +79,8 @@ def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Pa
         write_atomic(path, emit_net(net, metadata, quantized=quantized).SerializeToString())
     left = float_operations(paths[0])
     if left and not net.scheme.signed_activations:  # x86 kernels take uint8 activations only
-        raise ParityError(f"{paths[0]}: onnxruntime runs {len(left)} operations in floating point: {', '.join(left[:5])}")
+        named = ", ".join(left[:5])
+        raise ParityError(f"{paths[0]}: onnxruntime runs {len(left)} operations in floating point: {named}")
     return paths
 
 

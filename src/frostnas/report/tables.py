@@ -57,7 +57,8 @@ def _kib(size_bytes: int) -> str:
 
 def block_text(block: BlockSpec) -> str:
     """A block's slots in one line."""
-    return f"{block.reuse}, expand {block.expand:g}, {block.spatial}, {block.activation}, gate {block.gate}, skip {block.skip}"
+    slots = (block.reuse, f"expand {block.expand:g}", block.spatial, block.activation)
+    return ", ".join((*slots, f"gate {block.gate}", f"skip {block.skip}"))
 
 
 def layer_text(layer: LayerSpec) -> str:
