@@ -29,6 +29,8 @@ class AugmentConfig:
     """Largest rotation in degrees."""
     scale: float = bounded(0.0, 0, 0.9)
     """Largest relative change of size."""
+    crop: float = bounded(1.0, 0.01, 1)
+    """Smallest share of the image's area that a random crop, resized to the whole, keeps; 1 for no crop."""
     flip: bool = False
     """Mirror left-right with probability 1/2."""
 
