@@ -121,10 +121,13 @@ class SearchNetConfig:
     batch_size: int = bounded(64, 2)
     float_epochs: int = bounded(4, 0)
     """StatAssist: sampled paths in floating point."""
-    epochs: int = bounded(12, 1)
+    epochs: int = bounded(24, 1)
     """Fake-quantized epochs of the supernet."""
-    population: int = bounded(24, 4)
-    generations: int = bounded(8, 1)
+    population: int = bounded(16, 4)
+    generations: int = bounded(6, 1)
+    """Population times generations networks are scored by every strategy that scores."""
+    front_networks: int = bounded(12, 0)
+    """Networks of evenly spaced latencies that are scored besides, for the accuracy-latency front."""
     recalibration_batches: int = bounded(4, 1)
     """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
     optim: OptimConfig = field(default_factory=OptimConfig)

@@ -52,6 +52,18 @@ def arch_name(arch: Arch) -> str:
     return "|".join(map(str, arch))
 
 
+def parse_arch(name: str) -> Arch:
+    """The point that `arch_name` named."""
+    stages = (stage.split(":") for stage in name.split("|"))
+    return tuple(Stage(int(width), tuple(map(_parse_op, ops.split(",")))) for width, ops in stages)
+
+
+def _parse_op(name: str) -> Op:
+    kernel, _, rest = name[1:].partition("e")
+    expand, _, squeeze = rest.partition("r")
+    return Op(int(kernel), float(expand), int(squeeze))
+
+
 class NetworkSpace:
     """Counts, enumerates, samples, varies and encodes networks; knows nothing of training.
 

@@ -115,6 +115,11 @@ class Window:
                     mass[node][bins:] += weight * mass[edge.target][: self._last + 1 - bins]
         return mass
 
+    def count(self) -> float:
+        """Total weight of the paths inside, up to the rounding of costs to bins at the borders."""
+        first = max(0, math.ceil(self.low / self._unit))
+        return float(self._mass[0][first : self.BINS + 1].sum())
+
     def sample(self, rng: random.Random) -> Path | None:
         """A path drawn in proportion to the product of its weights; None where the window holds none (or next to
         none: `TRIES` draws failed)."""

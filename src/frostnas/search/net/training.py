@@ -1,0 +1,124 @@
+"""Training the supernet: a path per step, in floating point first (StatAssist), then fake-quantized (GradBoost)."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from frostnas.config import Config
+from frostnas.data import derived_seed
+from frostnas.engine import Schedule, make_optimizer, rng_state, set_rng_state
+from frostnas.quant import QuantState, set_state
+from frostnas.quant.gradboost import GradBoost
+from frostnas.search.net.supernet import Supernet
+from frostnas.search.spaces.network import Arch
+
+
+class SearchError(FloatingPointError):
+    """The supernet's loss is not a number; the message says where and what to change."""
+
+
+@dataclass
+class Progress:
+    """Where the training is, and the sum over its present epoch."""
+
+    epoch: int = 0
+    """From 0 over both phases."""
+    step: int = 0
+    """Batches of the epoch that are done."""
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    """Time spent, over all interruptions."""
+
+
+class SupernetTrainer:
+    """Supernet, optimizer, GradBoost and position: all that a checkpoint holds."""
+
+    def __init__(self, supernet: Supernet, config: Config, steps_per_epoch: int) -> None:
+        self.supernet, self.config, self.steps_per_epoch = supernet, config, steps_per_epoch
+        search = config.search_net
+        self.epochs = search.float_epochs + search.epochs
+        self.optimizer = make_optimizer(supernet, search.optim)
+        boost = config.quant.gradboost
+        self.boost = GradBoost(supernet.parameters(), boost, config.seed) if boost.enabled else None
+        if self.boost is not None:
+            self.boost.attach(self.optimizer)
+        self.progress, self.lr = Progress(), 0.0
+
+    @property
+    def state(self) -> QuantState:
+        """What the quantizers do in the present epoch."""
+        return QuantState.OBSERVE if self.progress.epoch < self.config.search_net.float_epochs else QuantState.FAKE
+
+    def begin_epoch(self) -> None:
+        """Put the quantizers and GradBoost into the phase of the present epoch."""
+        set_state(self.supernet, self.state)
+        self.supernet.train()
+        if self.boost is not None:
+            if self.state.quantizes:
+                self.boost.boost()
+            else:
+                self.boost.track()
+
+    def uniform_path(self) -> Arch:
+        """The path of the present step: every decision uniform, and a function of seed and step alone."""
+        seed = derived_seed(self.config.seed, self.progress.epoch, self.progress.step)
+        return self.supernet.space.draw(random.Random(seed))
+
+    def step(self, pixels: Tensor, labels: Tensor, arch: Arch) -> None:
+        """One optimizer step of one path on a batch; weights off the path are not touched.
+
+        Raises:
+            SearchError: the loss is NaN or infinite.
+            RangeError: an activation is.
+        """
+        optim, progress = self.config.search_net.optim, self.progress
+        self._set_lr()
+        loss = F.cross_entropy(self.supernet(pixels, arch), labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise SearchError(
+                f"search-net: the loss is {value} in epoch {progress.epoch + 1}, step {progress.step + 1}, learning "
+                f"rate {self.lr:.3g}; lower search_net.optim.lr or set search_net.optim.clip_norm"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        if optim.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.supernet.parameters(), optim.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.loss_sum += value
+
+    def next_epoch(self) -> None:
+        progress = self.progress
+        progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
+
+    def _set_lr(self) -> None:
+        search, progress = self.config.search_net, self.progress
+        start = search.float_epochs if self.state.quantizes else 0  # the schedule restarts with fake-quant
+        epochs = search.epochs if self.state.quantizes else search.float_epochs
+        schedule = Schedule(search.optim, self.steps_per_epoch, epochs * self.steps_per_epoch)
+        self.lr = schedule.apply(self.optimizer, (progress.epoch - start) * self.steps_per_epoch + progress.step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "supernet": self.supernet.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "boost": self.boost.state_dict() if self.boost is not None else None,
+            "progress": asdict(self.progress),
+            "rng": rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave, the global random generators included."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.boost is not None:
+            self.boost.load_state_dict(state["boost"])
+        self.progress = Progress(**state["progress"])
+        set_rng_state(state["rng"])
