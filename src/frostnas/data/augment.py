@@ -27,7 +27,8 @@ def augment_batch(pixels: Tensor, config: AugmentConfig, generator: torch.Genera
     angle = signed[0] * math.radians(config.rotate)
     zoom = 1 / (1 + signed[1] * config.scale)
     extent, centre = crop_boxes(noise[5:], config.crop)
-    shift = centre + signed[2:4] * 2 * config.shift  # the grid spans -1..1
+    inside = 1 - 1 / pixels.shape[-1]  # beyond the outermost pixels' centres black would blend in
+    shift = centre * inside + signed[2:4] * 2 * config.shift  # the grid spans -1..1
     mirrored = torch.where(noise[4] < 0.5, -1.0, 1.0) if config.flip else torch.ones(len(pixels))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     across = [extent[0] * cos * mirrored, -extent[0] * sin, shift[0]]

@@ -1,0 +1,166 @@
+"""Image folders: layouts, odd pictures, broken files."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from frostnas.config import AugmentConfig, DataConfig, DataName
+from frostnas.data import Splits, load
+from frostnas.data.pictures import read_picture
+from frostnas.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def write_images(folder: Path, count: int, seed: int = 0, size: tuple[int, int] = (20, 14)) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+def read(root: Path, **changes: object) -> Splits:
+    config = DataConfig(name=DataName.imagefolder, root=str(root), image_size=8, **changes)  # type: ignore[arg-type]
+    return load(config, CPU)
+
+
+def test_one_folder_is_split_with_every_class_in_every_part(tmp_path: Path) -> None:
+    write_images(tmp_path / "cat", 20)
+    write_images(tmp_path / "dog", 40)
+    splits = read(tmp_path, test_fraction=0.2, val_fraction=0.25)
+    assert splits.format.classes == ("cat", "dog")
+    assert (splits.record.train, splits.record.val, splits.record.test) == (36, 12, 12)
+    assert torch.bincount(splits.test.labels).tolist() == [4, 8]
+    assert splits.record.test_indices is not None
+    assert len(splits.record.test_indices) == 12
+
+
+def test_a_single_held_out_folder_is_the_test_split(tmp_path: Path) -> None:
+    for name, count in (("train", 10), ("val", 4)):
+        write_images(tmp_path / name / "a", count)
+        write_images(tmp_path / name / "b", count)
+    splits = read(tmp_path, val_fraction=0.2)
+    assert (splits.record.train, splits.record.val, splits.record.test) == (16, 4, 8)
+    assert splits.record.test_indices is None
+
+
+def test_train_val_and_test_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+    for name, count in (("train", 10), ("val", 3), ("test", 4)):
+        write_images(tmp_path / name / "a", count)
+        write_images(tmp_path / name / "b", count)
+    record = read(tmp_path).record
+    assert (record.train, record.val, record.test) == (20, 6, 8)
+
+
+def test_broken_files_are_named_counted_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_images(tmp_path / "a", 10)
+    write_images(tmp_path / "b", 10)
+    (tmp_path / "a" / "notes.txt").write_text("not an image")
+    whole = (tmp_path / "b" / "0.png").read_bytes()
+    (tmp_path / "b" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with caplog.at_level(logging.WARNING, logger="frostnas"):
+        splits = read(tmp_path)
+    assert splits.record.skipped == 2
+    assert splits.record.train + splits.record.val + splits.record.test == 20
+    assert "notes.txt" in caplog.text
+    assert "cut.png" in caplog.text
+
+
+def test_strict_fails_on_the_first_broken_file(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", 10)
+    write_images(tmp_path / "b", 10)
+    (tmp_path / "b" / "notes.txt").write_text("not an image")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        read(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda root: None, "data.root=.*2"),
+        (lambda root: (root / "empty").mkdir(), "empty"),
+        (lambda root: (root / "train").mkdir(), "val or test"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path: Path, build: object, message: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    if message != "data.root=.*2":
+        write_images(root / "a", 4)
+    assert callable(build)
+    build(root)
+    with pytest.raises(InputError, match=message):
+        read(root)
+
+
+def test_a_missing_root_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.root=.*nowhere"):
+        read(tmp_path / "nowhere")
+
+
+def test_classes_must_agree_between_splits(tmp_path: Path) -> None:
+    write_images(tmp_path / "train" / "a", 4)
+    write_images(tmp_path / "train" / "b", 4)
+    write_images(tmp_path / "val" / "a", 4)
+    write_images(tmp_path / "val" / "c", 4)
+    with pytest.raises(InputError, match="b, c"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_becomes_rgb_bytes(tmp_path: Path, mode: str) -> None:
+    grey = np.linspace(0, 255, 48).reshape(6, 8)
+    if mode == "I;16":
+        image = Image.fromarray((grey * 257).astype(np.uint16))
+    elif mode in ("I", "F"):
+        image = Image.fromarray(grey.astype(np.int32 if mode == "I" else np.float32))
+    else:
+        image = Image.fromarray(grey.astype(np.uint8)).convert(mode)
+    path = tmp_path / ("image.tiff" if mode in ("CMYK", "I;16", "I", "F") else "image.png")
+    image.save(path)
+    pixels = read_picture(path)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (6, 8, 3)
+    assert pixels.min() < 40
+    assert pixels.max() > 215
+
+
+def test_an_exif_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn
+    Image.new("RGB", (8, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_picture(tmp_path / "turned.jpg").shape == (8, 4, 3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streamed_images_are_those_in_memory(tmp_path: Path, workers: int) -> None:
+    write_images(tmp_path / "a", 8, seed=1)
+    write_images(tmp_path / "b", 8, seed=2)
+    resident, streamed = (read(tmp_path, in_memory_mb=size, workers=workers) for size in (1024, 0))
+    for expected, given in zip(resident.train.batches(4, seed=3), streamed.train.batches(4, seed=3), strict=True):
+        assert torch.equal(expected[0], given[0])
+        assert torch.equal(expected[1], given[1])
+
+
+def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", 8, seed=1)
+    write_images(tmp_path / "b", 8, seed=2)
+    augment = AugmentConfig(shift=0.1, rotate=10, crop=0.5, flip=True)
+    alone, pooled = (read(tmp_path, in_memory_mb=0, workers=workers, augment=augment).train for workers in (0, 2))
+    before = torch.get_rng_state()
+    whole = list(alone.batches(3, seed=5, augment=True))
+    later = list(pooled.batches(3, seed=5, augment=True, skip=2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert len(later) == len(whole) - 2
+    for expected, given in zip(whole[2:], later, strict=True):
+        assert torch.equal(expected[0], given[0])
+        assert torch.equal(expected[1], given[1])
+    other = next(alone.batches(3, seed=6, augment=True))
+    assert not torch.equal(other[0], whole[0][0])

@@ -1,0 +1,123 @@
+"""Splits and batches of the bundled data sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frostnas.config import AugmentConfig, DataConfig, DataName
+from frostnas.data import Splits, batch_count, batch_indices, load
+from frostnas.data.augment import augment_batch
+from frostnas.data.split import stratified
+from frostnas.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Splits:
+    return load(DataConfig(augment=AugmentConfig(shift=0.1, rotate=10, scale=0.1, flip=True)), CPU)
+
+
+def test_the_digits_are_split_as_recorded(digits: Splits) -> None:
+    record = digits.record
+    assert record.train + record.val + record.test == 1797
+    assert record.test == 360
+    assert record.test_indices is not None
+    assert len(set(record.test_indices)) == 360
+    counts = torch.bincount(digits.test.labels)
+    assert counts.min() >= 34  # stratified: every class about a tenth
+
+
+def test_another_split_seed_holds_out_other_images(digits: Splits) -> None:
+    assert load(DataConfig(split_seed=1), CPU).record.test_indices != digits.record.test_indices
+    assert load(DataConfig(), CPU).record == digits.record
+
+
+def test_batches_are_normalised_and_channels_last(digits: Splits) -> None:
+    pixels, labels = next(digits.train.batches(32, seed=0))
+    assert pixels.shape == (32, 3, 16, 16)
+    assert pixels.dtype == torch.float32
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+    assert labels.dtype == torch.int64
+    every = torch.cat([pixels for pixels, _ in digits.train.batches(256)])
+    assert every.mean().abs() < 0.05
+    assert abs(every.std().item() - 1) < 0.05
+
+
+@given(images=st.integers(1, 50), batch_size=st.integers(2, 20), seed=st.none() | st.integers(0, 99))
+def test_a_pass_takes_every_image_at_most_once(images: int, batch_size: int, seed: int | None) -> None:
+    plan = batch_indices(images, batch_size, seed)
+    assert len(plan) == batch_count(images, batch_size, shuffled=seed is not None)
+    taken = torch.cat(plan).tolist()
+    assert max(Counter(taken).values()) == 1
+    if seed is None:
+        assert taken == list(range(images))
+    elif images >= batch_size:
+        assert all(len(batch) == batch_size for batch in plan)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 1000), skip=st.integers(0, 12), augment=st.booleans())
+def test_skipped_batches_leave_the_rest_as_they_are(digits: Splits, seed: int, skip: int, augment: bool) -> None:
+    whole = list(digits.train.batches(100, seed=seed, augment=augment))
+    rest = list(digits.train.batches(100, seed=seed, augment=augment, skip=skip))
+    assert len(rest) == max(0, len(whole) - skip)
+    for (pixels, labels), (expected, expected_labels) in zip(rest, whole[skip:], strict=True):
+        assert torch.equal(pixels, expected)
+        assert torch.equal(labels, expected_labels)
+
+
+def test_a_subset_holds_the_images_asked_for(digits: Splits) -> None:
+    where = torch.tensor([5, 2, 9])
+    part = digits.val.subset(where)
+    assert torch.equal(part.labels, digits.val.labels[where])
+    (pixels, _), (every, _) = next(part.batches(3)), next(digits.val.batches(16))
+    assert torch.equal(pixels, every[where])
+
+
+def test_augmentation_that_is_off_changes_nothing() -> None:
+    pixels = torch.rand(4, 3, 8, 8)
+    assert torch.equal(augment_batch(pixels, AugmentConfig(), torch.Generator()), pixels)
+
+
+def test_a_flip_mirrors_about_half_of_the_images() -> None:
+    pixels = torch.rand(200, 3, 8, 8)
+    flipped = augment_batch(pixels, AugmentConfig(flip=True), torch.Generator().manual_seed(0))
+    same = torch.isclose(flipped, pixels, atol=1e-5).flatten(1).all(1)
+    mirrored = torch.isclose(flipped, pixels.flip(3), atol=1e-5).flatten(1).all(1)
+    assert bool((same ^ mirrored).all())
+    assert 60 < int(mirrored.sum()) < 140
+
+
+def test_a_crop_keeps_inside_the_image() -> None:
+    out = augment_batch(torch.ones(64, 3, 16, 16), AugmentConfig(crop=0.2), torch.Generator().manual_seed(0))
+    assert torch.allclose(out, torch.ones_like(out), atol=1e-4)  # nothing black comes into view
+
+
+def test_hard_digits_are_the_same_for_the_same_seed() -> None:
+    config = DataConfig(name=DataName.hard_digits, image_size=32)
+    first, second = load(config, CPU), load(config, CPU)
+    assert len(first.train) > 4000
+    (pixels, labels), (again, _) = next(first.train.batches(64)), next(second.train.batches(64))
+    assert pixels.shape == (64, 3, 32, 32)
+    assert torch.equal(pixels, again)
+    assert labels.min() >= 0
+    other = load(DataConfig(name=DataName.hard_digits, image_size=32, split_seed=1), CPU)
+    assert not torch.equal(next(other.train.batches(64))[0], pixels)
+
+
+@pytest.mark.parametrize("name", [DataName.cifar10, DataName.cifar100, DataName.fashion_mnist])
+def test_a_missing_public_data_set_is_said_with_its_folder(name: DataName, tmp_path: object) -> None:
+    with pytest.raises(InputError, match=rf"data\.root=.*{name.value}.*data\.download=true"):
+        load(DataConfig(name=name, root=str(tmp_path), image_size=32), CPU)
+
+
+def test_a_class_that_cannot_be_split_is_an_input_error() -> None:
+    with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: cannot split 3 images"):
+        stratified(np.array([0, 0, 1]), 0.5, 0, "data.val_fraction")
