@@ -11,6 +11,7 @@ from frostnas.quant.fake_quant import (
     set_state,
     weight_scale,
 )
+from frostnas.quant.gradboost import GradBoost
 from frostnas.quant.layers import (
     Add,
     Concat,
@@ -30,6 +31,7 @@ __all__ = [
     "ConvBN",
     "Dropout",
     "GlobalAveragePool",
+    "GradBoost",
     "HardSwish",
     "IntegerConv",
     "MaxPool",
