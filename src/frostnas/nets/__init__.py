@@ -1,0 +1,23 @@
+"""Networks: candidate operations, blocks, whole nets, and the zoo of published ones."""
+
+from frostnas.nets.blocks import build_block
+from frostnas.nets.count import Counts, count
+from frostnas.nets.net import FeatureMap, Net, build_head, build_stem
+from frostnas.nets.zoo import NAMED_BLOCKS, ZooEntry, create_model, frostnet, zoo_entries, zoo_names, zoo_spec
+
+__all__ = [
+    "NAMED_BLOCKS",
+    "Counts",
+    "FeatureMap",
+    "Net",
+    "ZooEntry",
+    "build_block",
+    "build_head",
+    "build_stem",
+    "count",
+    "create_model",
+    "frostnet",
+    "zoo_entries",
+    "zoo_names",
+    "zoo_spec",
+]

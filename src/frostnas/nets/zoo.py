@@ -1,0 +1,110 @@
+"""Named networks and blocks: the published FrostNets (FrostNet, section 4) and how to build them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, div8
+from frostnas.errors import InputError
+from frostnas.nets.net import Net
+
+FROST = BlockSpec()
+NAMED_BLOCKS = {
+    "frost": FROST,
+    "mobilenet_v2": BlockSpec(reuse="none", activation="relu6"),
+    "mobilenet_v3": BlockSpec(reuse="none", activation="hard_swish", gate="squeeze_excite"),
+}
+"""Published blocks as points of the block space."""
+
+# Rows are kernel, channels, expand, squeeze, stride.
+FROSTNET_ROWS = {
+    "large": (
+        "3,16,1,1,1 3,24,6,4,2 3,24,3,4,1 5,40,6,4,2 3,40,3,4,1 5,80,6,4,2 5,80,3,4,1 5,80,3,4,1 5,96,6,4,1 "
+        "5,96,3,4,1 3,96,3,4,1 3,96,3,4,1 5,192,6,2,2 5,192,6,4,1 5,192,6,4,1 5,192,3,4,1 5,192,3,4,1 5,320,6,2,1"
+    ),
+    "base": (
+        "3,16,1,1,1 5,24,6,4,2 3,24,3,4,1 5,40,3,4,2 5,40,3,4,1 5,80,3,4,2 3,80,3,4,1 5,96,3,2,1 "
+        "3,96,3,4,1 5,96,3,4,1 5,96,3,4,1 5,192,6,2,2 5,192,3,2,1 5,192,3,2,1 5,192,3,2,1 5,320,6,2,1"
+    ),
+    "small": (
+        "3,16,1,1,1 5,24,3,4,2 3,24,3,4,1 5,40,3,4,2 5,80,3,4,2 5,80,3,4,1 3,80,3,4,1 5,96,3,2,1 "
+        "5,96,3,4,1 5,96,3,4,1 5,192,6,4,2 5,192,6,4,1 5,192,6,4,1 5,320,6,2,1"
+    ),
+}
+WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.25)
+
+
+@dataclass(frozen=True, slots=True)
+class ZooEntry:
+    """A named network."""
+
+    name: str
+    family: str
+    width: float
+    build: Callable[[], NetSpec]
+    """At 224 x 224 with 1000 classes."""
+
+    def spec(self, classes: int = 1000, image_size: int = 224) -> NetSpec:
+        return self.build().with_classes(classes).at_size(image_size)
+
+
+def frostnet(size: str, width: float) -> NetSpec:
+    """FrostNet `small`, `base` or `large` with its channels times ``width``."""
+    layers = []
+    for row in FROSTNET_ROWS[size].split():
+        kernel, channels, expand, squeeze, stride = map(int, row.split(","))
+        reuse = f"squeeze_{squeeze}" if expand > 1 else "none"
+        block = BlockSpec(reuse=reuse, expand=expand, spatial=f"depthwise_{kernel}")
+        layers.append(LayerSpec(block, div8(int(channels * width)), stride))
+    stem = StemSpec(div8(int(32 * min(1.0, width))))
+    return NetSpec(_name(f"frostnet_{size}", width), 224, stem, tuple(layers), HeadSpec())
+
+
+def _name(family: str, width: float) -> str:
+    return f"{family}_{width}".replace(".", "_")
+
+
+def _frostnets() -> list[ZooEntry]:
+    return [
+        ZooEntry(_name(f"frostnet_{size}", width), f"frostnet_{size}", width, lambda s=size, w=width: frostnet(s, w))  # type: ignore[misc]
+        for size in ("small", "base", "large")
+        for width in WIDTHS
+    ]
+
+
+_ENTRIES = {entry.name: entry for entry in _frostnets()}
+
+
+def zoo_entries() -> tuple[ZooEntry, ...]:
+    """All named networks."""
+    return tuple(_ENTRIES.values())
+
+
+def zoo_names() -> tuple[str, ...]:
+    """Names that `create_model` and `net=` take."""
+    return tuple(_ENTRIES)
+
+
+def zoo_spec(name: str, classes: int = 1000, image_size: int = 224) -> NetSpec:
+    """The spec of a named network.
+
+    Raises:
+        InputError: there is no network of that name.
+    """
+    if name not in _ENTRIES:
+        raise InputError(f"{name}: no such network; expected one of {', '.join(_ENTRIES)}")
+    return _ENTRIES[name].spec(classes, image_size)
+
+
+def create_model(name: str, num_classes: int = 1000, *, image_size: int = 224, features_only: bool = False) -> Net:
+    """A named network with fresh weights, in floating point; `frostnas.quant.set_state` makes it quantized.
+
+    Args:
+        features_only: leave the head out; the forward pass gives the maps at strides 4, 8, 16 and 32, and
+            `Net.feature_maps` their channels.
+
+    Raises:
+        InputError: there is no network of that name.
+    """
+    return Net(zoo_spec(name, num_classes, image_size), features_only=features_only)
