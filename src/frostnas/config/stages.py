@@ -128,6 +128,18 @@ class SearchNetConfig:
     """Population times generations networks are scored by every strategy that scores."""
     front_networks: int = bounded(12, 0)
     """Networks of evenly spaced latencies that are scored besides, for the accuracy-latency front."""
+    arch_lr: float = bounded(0.05, 0)
+    """`gradient`: of the decisions' logits (Adam)."""
+    arch_start: float = bounded(0.5, 0, 1)
+    """`gradient`: share of the fake-quantized epochs before the logits move."""
+    latency_weight: float = bounded(1.0, 0)
+    """`gradient`: weight of |expected latency / budget - 1| beside the cross-entropy."""
+    controller_lr: float = bounded(0.2, 0)
+    """`reinforce`: of the controller's logits (Adam)."""
+    controller_batch: int = bounded(4, 1)
+    """`reinforce`: networks per update of the controller."""
+    reward_power: float = bounded(-0.07, -10, 0)
+    """`reinforce`: w of the reward accuracy * (latency / budget)^w."""
     recalibration_batches: int = bounded(4, 1)
     """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
     optim: OptimConfig = field(default_factory=OptimConfig)

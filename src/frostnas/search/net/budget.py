@@ -71,3 +71,15 @@ def make_task(budget: BudgetConfig, space: NetworkSpace, table: LatencyTable, wa
 
 def _networks(space: NetworkSpace, table: LatencyTable, low_ms: float, high_ms: float) -> float:
     return Window(space.trellis, table.workload_ms, low_ms, high_ms).count()
+
+
+def spread(task: Task, networks: int, seed: int) -> list[Arch]:
+    """Networks of evenly spaced latencies from the fastest to the slowest; fewer where the space has gaps."""
+    rng, step = random.Random(seed), (task.slowest_ms - task.fastest_ms) / max(1, networks)
+    found: dict[Arch, None] = {}
+    for number in range(networks):
+        low = task.fastest_ms + number * step
+        path = Window(task.space.trellis, task.table.workload_ms, low, low + step).sample(rng)
+        if path is not None:
+            found[task.space.from_path(path)] = None
+    return list(found)

@@ -1,4 +1,4 @@
-"""What every strategy is, and the two that search a trained supernet: evolution and random search.
+"""How a strategy picks from a trained supernet: evolution, REINFORCE, the likeliest networks, and random search.
 
 A strategy asks for scores; it is a function of its task, its seed and the scores alone. A resumed run calls it again
 with the scores that are already known.
@@ -6,13 +6,18 @@ with the scores that are already known.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+
 from frostnas.config import SearchNetConfig
+from frostnas.config import Strategy as StrategyName
 from frostnas.search.net.budget import Task
+from frostnas.search.net.decisions import Decisions
 from frostnas.search.net.scoring import Score
 from frostnas.search.spaces.network import Arch, arch_name
 from frostnas.search.spaces.trellis import Window
@@ -20,6 +25,8 @@ from frostnas.search.spaces.trellis import Window
 Evaluate = Callable[[Arch], Score]
 MUTATION = 0.15
 """Probability with which a mutant's decision is drawn anew."""
+SHARPNESS = 2.0
+"""Power of the learnt probabilities that final networks are drawn with."""
 TRIES = 50
 """Attempts at a new network before a known one is taken."""
 
@@ -34,6 +41,12 @@ class Scored:
 
 Strategy = Callable[[Task, Evaluate, SearchNetConfig, int], Scored]
 """(task, evaluate, config, seed) -> the best admitted network that it found."""
+
+
+def evaluations(config: SearchNetConfig) -> int:
+    """How many networks a stage scores at most, for its progress bar."""
+    alone = config.strategy is StrategyName.gradient
+    return config.population * (1 if alone else config.generations) + config.front_networks
 
 
 def best_of(found: list[Scored]) -> Scored:
@@ -74,6 +87,45 @@ def _child(task: Task, window: Window, parents: list[Arch], rng: random.Random) 
         if task.admits(child):
             return child
     return task.draw(window, rng)
+
+
+def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int) -> Scored:
+    """The published search: a controller of independent logits that maximises ACC * (LAT / T)^w by REINFORCE.
+
+    Its last generation is drawn from what it learnt, within the budget; the pick is the best admitted of all it saw.
+    """
+    rng, decisions = random.Random(seed), Decisions(task.space)
+    optimizer = torch.optim.Adam(decisions.parameters(), lr=config.controller_lr)
+    baseline: float | None = None
+    found: list[Scored] = []
+    for _ in range(config.population * (config.generations - 1) // config.controller_batch):
+        drawn = [decisions.draw(rng) for _ in range(config.controller_batch)]
+        scored = [Scored(arch, evaluate(arch)) for arch in drawn]
+        rewards = [_reward(task, one, config.reward_power) for one in scored]
+        mean = sum(rewards) / len(rewards)
+        baseline = mean if baseline is None else 0.9 * baseline + 0.1 * mean
+        surprise = torch.tensor([reward - baseline for reward in rewards], dtype=torch.float64)
+        log_probability = torch.stack([decisions.log_probability(arch) for arch in drawn])
+        optimizer.zero_grad()
+        (-(surprise * log_probability).mean()).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        found += [one for one in scored if task.admits(one.arch)]
+    return best_of([*found, likeliest(task, evaluate, config, seed, decisions)])
+
+
+def _reward(task: Task, one: Scored, power: float) -> float:
+    """ACC * (LAT / T)^w (MnasNet, section 3; FrostNet, section 4)."""
+    return one.score.top1 * math.pow(task.latency_ms(one.arch) / task.budget_ms, power)
+
+
+def likeliest(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int, decisions: Decisions) -> Scored:
+    """The best of a population drawn from a learnt distribution, sharpened, within the budget."""
+    rng, window = random.Random(seed), task.window(decisions.weight(SHARPNESS))
+    found: dict[str, Scored] = {}
+    for _ in range(config.population):
+        arch = new(partial(task.draw, window, rng), found)
+        found[arch_name(arch)] = Scored(arch, evaluate(arch))
+    return best_of(list(found.values()))
 
 
 def new(make: Callable[[], Arch], known: dict[str, Scored]) -> Arch:

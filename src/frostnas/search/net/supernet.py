@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from frostnas.nets.blocks import build_block
 from frostnas.nets.net import build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, Scheme
 from frostnas.search.spaces.network import Arch, NetworkSpace
-
-PathModules = list[tuple[nn.Module, Tensor | None]]
+from frostnas.search.spaces.trellis import Edge, Slot
 
 
 class Supernet(nn.Module):
@@ -37,26 +38,32 @@ class Supernet(nn.Module):
             if isinstance(module, ActivationQuantizer):
                 module.name = name
 
-    def blocks(self, arch: Arch) -> list[nn.Module]:
-        """The candidates on the path, in order."""
-        found = []
-        for edge in self.space.to_path(arch):
-            kind, stage, layer = edge.slot
-            if kind == "op":
-                found.append(self.candidates[_name(stage, layer, edge.parts[0].key)])
-        return found
+    def candidate(self, edge: Edge) -> nn.Module | None:
+        """The block that a decision stands for; None for a width or a depth."""
+        kind, stage, layer = edge.slot
+        return self.candidates[_name(stage, layer, edge.parts[0].key)] if kind == "op" else None
 
     def path(self, arch: Arch) -> nn.ModuleList:
         """Every module that the path runs, shared ones included."""
-        head = self.heads[str(arch[-1].width)]
-        return nn.ModuleList([self.input, self.stem, self.first, *self.blocks(arch), head])
+        blocks = [block for edge in self.space.to_path(arch) if (block := self.candidate(edge)) is not None]
+        return nn.ModuleList([self.input, self.stem, self.first, *blocks, self.head(arch)])
 
-    def forward(self, image: Tensor, arch: Arch) -> Tensor:
-        """Image float32 (N, 3, H, W), normalised -> logits float32 (N, classes) of one path."""
+    def head(self, arch: Arch) -> nn.Module:
+        return self.heads[str(arch[-1].width)]
+
+    def forward(self, image: Tensor, arch: Arch, gates: Mapping[Slot, Tensor] | None = None) -> Tensor:
+        """Image float32 (N, 3, H, W), normalised -> logits float32 (N, classes) of one path.
+
+        Args:
+            gates: scalars () that multiply the output of their decisions; a strategy gets gradients through them.
+        """
         x: QTensor = self.first(self.stem(self.input(image)))
-        for block in self.blocks(arch):
-            x = block(x)
-        return self.heads[str(arch[-1].width)](x).value.flatten(1)  # type: ignore[no-any-return]
+        for edge in self.space.to_path(arch):
+            block = self.candidate(edge)
+            x = block(x) if block is not None else x
+            if gates is not None and edge.slot in gates:
+                x = QTensor(x.value * gates[edge.slot].to(x.value), x.scale)
+        return self.head(arch)(x).value.flatten(1)  # type: ignore[no-any-return]
 
 
 def _name(stage: int, layer: int, key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.config import Config
-from frostnas.data import derived_seed
 from frostnas.engine import Schedule, make_optimizer, rng_state, set_rng_state
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
+from frostnas.search.net.policy import Policy
 from frostnas.search.net.supernet import Supernet
-from frostnas.search.spaces.network import Arch
 
 
 class SearchError(FloatingPointError):
@@ -37,10 +35,10 @@ class Progress:
 
 
 class SupernetTrainer:
-    """Supernet, optimizer, GradBoost and position: all that a checkpoint holds."""
+    """Supernet, policy, optimizer, GradBoost and position: all that a checkpoint holds."""
 
-    def __init__(self, supernet: Supernet, config: Config, steps_per_epoch: int) -> None:
-        self.supernet, self.config, self.steps_per_epoch = supernet, config, steps_per_epoch
+    def __init__(self, supernet: Supernet, policy: Policy, config: Config, steps_per_epoch: int) -> None:
+        self.supernet, self.policy, self.config, self.steps_per_epoch = supernet, policy, config, steps_per_epoch
         search = config.search_net
         self.epochs = search.float_epochs + search.epochs
         self.optimizer = make_optimizer(supernet, search.optim)
@@ -65,13 +63,8 @@ class SupernetTrainer:
             else:
                 self.boost.track()
 
-    def uniform_path(self) -> Arch:
-        """The path of the present step: every decision uniform, and a function of seed and step alone."""
-        seed = derived_seed(self.config.seed, self.progress.epoch, self.progress.step)
-        return self.supernet.space.draw(random.Random(seed))
-
-    def step(self, pixels: Tensor, labels: Tensor, arch: Arch) -> None:
-        """One optimizer step of one path on a batch; weights off the path are not touched.
+    def step(self, pixels: Tensor, labels: Tensor) -> None:
+        """One optimizer step of the policy's path on a batch, and the policy's own; other weights are not touched.
 
         Raises:
             SearchError: the loss is NaN or infinite.
@@ -79,6 +72,7 @@ class SupernetTrainer:
         """
         optim, progress = self.config.search_net.optim, self.progress
         self._set_lr()
+        arch = self.policy.path(progress.epoch, progress.step)
         loss = F.cross_entropy(self.supernet(pixels, arch), labels)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -91,6 +85,7 @@ class SupernetTrainer:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), optim.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.policy.learn(progress.epoch, progress.step)
         progress.step += 1
         progress.loss_sum += value
 
@@ -110,6 +105,7 @@ class SupernetTrainer:
             "supernet": self.supernet.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "boost": self.boost.state_dict() if self.boost is not None else None,
+            "policy": self.policy.state_dict(),
             "progress": asdict(self.progress),
             "rng": rng_state(),
         }
@@ -120,5 +116,6 @@ class SupernetTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.boost is not None:
             self.boost.load_state_dict(state["boost"])
+        self.policy.load_state_dict(state["policy"])
         self.progress = Progress(**state["progress"])
         set_rng_state(state["rng"])

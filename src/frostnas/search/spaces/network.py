@@ -7,7 +7,7 @@ skipped layer is one that the stage's depth leaves out: skipping any other layer
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LatencyTable, LayerSpec, NetSpec, StemSpec, Workload, div8
@@ -190,7 +190,13 @@ class NetworkSpace:
     # Encoding
 
     def from_path(self, path: Path) -> Arch:
-        chosen = {edge.slot: edge.option for edge in path}
+        return self._stages({edge.slot: edge.option for edge in path})
+
+    def from_options(self, chosen: Mapping[Slot, int]) -> Arch:
+        """The point that one option per slot gives; ops behind a stage's depth do not count."""
+        return self.canonical(self._stages(chosen))
+
+    def _stages(self, chosen: Mapping[Slot, int]) -> Arch:
         return tuple(
             Stage(
                 self.widths[stage][chosen["width", stage, 0]],
