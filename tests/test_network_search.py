@@ -1,0 +1,204 @@
+"""Stage 2 on tiny spaces: one path per step, honest scores, picks under the budget, resume to the last digit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from frostnas.artifacts import BlockSpec, LatencyTable
+from frostnas.config import BudgetConfig, Config
+from frostnas.config.compose import compose_config
+from frostnas.data import Splits, load
+from frostnas.engine import Workspace, seed_all
+from frostnas.errors import InputError
+from frostnas.nets.net import Net
+from frostnas.quant import ConvBN, QuantState, Scheme, set_state
+from frostnas.search import net
+from frostnas.search.net import loop
+from frostnas.search.net.budget import make_task
+from frostnas.search.net.decisions import Decisions, Expectation
+from frostnas.search.net.scoring import Scorer
+from frostnas.search.net.stage import Target, search
+from frostnas.search.net.supernet import Supernet
+from frostnas.search.spaces.network import NetworkSpace, parse_arch
+from test_network_space import table_of, tiny
+
+TINY = (
+    "data.image_size=8",
+    "space.network.stem_channels=8",
+    "space.network.widths=[16,24]",
+    "space.network.depths=[2,2]",
+    "space.network.strides=[1,2]",
+    "space.network.head_channels=32",
+    "search_net.float_epochs=1",
+    "search_net.epochs=2",
+    "search_net.population=4",
+    "search_net.generations=2",
+    "search_net.front_networks=3",
+    "search_net.recalibration_batches=1",
+)
+
+
+def tiny_config(*overrides: str) -> Config:
+    return compose_config([*TINY, *overrides])
+
+
+@pytest.fixture(scope="module")
+def data() -> Splits:
+    splits = load(tiny_config().data, torch.device("cpu"))
+    some = torch.arange(256)
+    return replace(splits, train=splits.train.subset(some), val=splits.val.subset(some[:100]))
+
+
+def space_of(config: Config) -> NetworkSpace:
+    return NetworkSpace(config.space.network, BlockSpec(), config.data.image_size, 10)
+
+
+@pytest.fixture(scope="module")
+def table() -> LatencyTable:
+    return table_of(space_of(tiny_config()))
+
+
+def test_a_step_runs_one_path_and_moves_no_other_weight(data: Splits) -> None:
+    supernet = Supernet(space_of(tiny_config()), Scheme())
+    arch = supernet.space.draw(random.Random(0))
+    ran: list[torch.nn.Module] = []
+    for module in supernet.modules():
+        if isinstance(module, ConvBN):
+            module.register_forward_hook(lambda module, inputs, output: ran.append(module))
+    pixels, labels = next(iter(data.train.batches(8)))
+    torch.nn.functional.cross_entropy(supernet(pixels, arch), labels).backward()
+    alone = Net(supernet.space.decode(arch))
+    assert len(ran) == sum(isinstance(module, ConvBN) for module in alone.modules())
+    moved = {id(p) for p in supernet.parameters() if p.grad is not None}
+    assert moved == {id(p) for p in supernet.path(arch).parameters()}
+
+
+def test_a_path_computes_what_the_network_of_its_spec_computes(data: Splits) -> None:
+    supernet = Supernet(space_of(tiny_config()), Scheme())
+    arch = supernet.space.draw(random.Random(1))
+    alone = Net(supernet.space.decode(arch))
+    path = list(supernet.path(arch))
+    for ours, theirs in zip(path, [alone.input, alone.stem, *alone.layers, alone.head], strict=True):
+        theirs.load_state_dict(ours.state_dict())
+    pixels, _ = next(iter(data.train.batches(8)))
+    assert torch.equal(supernet.eval()(pixels, arch), alone.eval()(pixels))
+
+
+def test_a_score_depends_on_neither_order_nor_former_statistics(data: Splits) -> None:
+    seed_all(0)
+    supernet = Supernet(space_of(tiny_config()), Scheme())
+    first, second = (supernet.space.draw(random.Random(seed)) for seed in (0, 1))
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    one = Scorer(supernet, data, 64, 2, seed=0)
+    scores = [one(first), one(second)]
+    assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
+    set_state(supernet, QuantState.OBSERVE)
+    supernet.train()(next(iter(data.train.batches(64)))[0], first)
+    other = Scorer(supernet, data, 64, 2, seed=0)
+    assert [other(second), other(first)] == scores[::-1]
+
+
+def test_expected_latency_is_the_mean_over_the_enumerated_networks() -> None:
+    space = tiny(width_factors=[1.0, 1.5])
+    table = table_of(space)
+    decisions = Decisions(space)
+    with torch.no_grad():
+        for logits in decisions.parameters():
+            logits.copy_(torch.randn(logits.shape, generator=torch.Generator().manual_seed(0)))
+    chance = {arch: decisions.log_probability(arch).exp().item() for arch in space}
+    mean = sum(p * table.predict_ms(space.decode(arch)) for arch, p in chance.items()) / sum(chance.values())
+    expected = Expectation(space, table.workload_ms)(decisions.probabilities())
+    assert expected.item() == pytest.approx(mean, rel=1e-9)
+    expected.backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in decisions.parameters())
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "reinforce", "gradient"])
+def test_every_strategy_picks_close_under_the_budget(
+    strategy: str, data: Splits, table: LatencyTable, tmp_path: Path
+) -> None:
+    config = tiny_config(f"search_net={strategy}", "budget.fraction=0.6")
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        result, rows = net.run(config, data, BlockSpec(), table, workspace)
+    assert 0.97 * result.budget_ms <= result.predicted_ms <= result.budget_ms
+    assert result.predicted_ms == table.predict_ms(result.net)
+    assert result.strategy == strategy
+    assert result.evaluated == len(rows)
+    assert [row.network for row in rows if row.picked] == [result.net.name]
+    assert any(row.on_front for row in rows)
+    assert all(parse_arch(row.network) for row in rows)
+
+
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize(("strategy", "after"), [("evolution", 3), ("evolution", 14), ("gradient", 10)])
+def test_a_killed_search_goes_on_to_the_same_network(
+    strategy: str, after: int, data: Splits, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 training steps (a checkpoint after each), then networks are scored."""
+    config = tiny_config(f"search_net={strategy}")
+    monkeypatch.setattr("frostnas.search.net.saving.CHECKPOINT_SECONDS", 0.0)
+    with Workspace.open(tmp_path / "whole", quiet=True) as workspace:
+        whole = net.run(config, data, BlockSpec(), table, workspace)
+    with Workspace.open(tmp_path / "killed", quiet=True) as workspace:
+        with monkeypatch.context() as patch, pytest.raises(Stop):
+            patch.setattr("frostnas.search.net.saving.Saver.after_step", stopping_after(after))
+            net.run(config, data, BlockSpec(), table, workspace)
+        resumed = net.run(config, data, BlockSpec(), table, workspace)
+    assert resumed[1] == whole[1]
+    assert replace(resumed[0], seconds=0.0) == replace(whole[0], seconds=0.0)
+    files = [(tmp_path / name / "metrics" / "search_net.csv").read_text() for name in ("whole", "killed")]
+    assert files[0] == files[1]
+
+
+def stopping_after(steps: int) -> Callable[[net.saving.Saver], None]:  # type: ignore[name-defined]
+    """`Saver.after_step` that saves, and raises at its call number ``steps``."""
+    calls = 0
+
+    def after_step(self: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == steps:
+            raise Stop
+        self.save()  # type: ignore[attr-defined]
+
+    return after_step
+
+
+def test_an_impossible_budget_names_the_fastest_network(table: LatencyTable) -> None:
+    space = space_of(tiny_config())
+    fastest = space.fastest(table)[1]
+    with pytest.raises(InputError, match=rf"budget\.latency_ms=0\.01.*fastest takes {fastest:.4g} ms"):
+        make_task(BudgetConfig(latency_ms=0.01), space, table, 4)
+
+
+def test_a_budget_above_the_slowest_network_is_said(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        net.run(tiny_config("budget.latency_ms=99"), data, BlockSpec(), table, workspace)
+    assert "above the slowest network" in (tmp_path / "frostnas.log").read_text()
+
+
+def test_several_targets_share_one_supernet(
+    data: Splits, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config()
+    trained: list[object] = []
+    whole = loop.train
+    monkeypatch.setattr("frostnas.search.net.stage.train", lambda *args: (trained.append(args), whole(*args)))
+    targets = [
+        Target(table, BudgetConfig(fraction=0.3)),
+        Target(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
+    ]
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        found = search(config, data, BlockSpec(), targets, workspace)
+    assert len(trained) == 1
+    for target, (result, _) in zip(targets, found, strict=True):
+        assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms
