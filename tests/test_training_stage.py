@@ -1,0 +1,169 @@
+"""Stage 3: phases, what is kept, and resuming to the same bytes."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from frostnas import training
+from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, TrainResult
+from frostnas.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    GradBoostConfig,
+    GradBoostMode,
+    OptimConfig,
+    OptimizerName,
+    QuantConfig,
+    TrainConfig,
+)
+from frostnas.data import Splits, load
+from frostnas.engine import Workspace
+from frostnas.quant import QuantState
+from frostnas.training import saver
+from frostnas.training.phases import phase_of, phases
+from frostnas.training.trainer import Trainer, TrainingError
+
+NET = NetSpec(
+    "tiny",
+    8,
+    StemSpec(8, 1),
+    (LayerSpec(BlockSpec(expand=3), 8, 1), LayerSpec(BlockSpec(reuse="none", expand=3), 16, 2)),
+    HeadSpec(32, classes=10, dropout=0.1),
+)
+TRAIN = TrainConfig(batch_size=32, float_epochs=1, epochs=2, frozen_epochs=1, optim=OptimConfig(lr=0.05))
+
+
+@pytest.fixture(scope="module")
+def data() -> Splits:
+    config = DataConfig(image_size=8, augment=AugmentConfig(shift=0.1, rotate=5))
+    splits = load(config, torch.device("cpu"))
+    some = torch.arange(0, 640, 2)
+    return replace(splits, train=splits.train.subset(some))
+
+
+def config_of(train: TrainConfig = TRAIN, **changes: object) -> Config:
+    return Config(train=train, data=DataConfig(image_size=8), **changes)  # type: ignore[arg-type]
+
+
+def trained(folder: Path, data: Splits, config: Config) -> tuple[TrainResult, dict[str, Tensor]]:
+    with Workspace.open(folder, quiet=True) as workspace:
+        return training.run(config, data, NET, workspace)
+
+
+def test_phases_follow_each_other_and_the_schedule_restarts_once() -> None:
+    config = TrainConfig(float_epochs=2, epochs=5, frozen_epochs=2)
+    assert [(phase.name, phase.epochs) for phase in phases(config)] == [("float", 2), ("qat", 3), ("frozen", 2)]
+    seen = [(phase_of(config, epoch)[0].state, phase_of(config, epoch)[1]) for epoch in range(7)]
+    observe, fake, frozen = QuantState.OBSERVE, QuantState.FAKE, QuantState.FROZEN
+    assert seen == [(observe, 0), (observe, 1), (fake, 0), (fake, 1), (fake, 2), (frozen, 3), (frozen, 4)]
+
+
+def test_more_frozen_epochs_than_epochs_freezes_them_all() -> None:
+    assert [phase.name for phase in phases(TrainConfig(float_epochs=0, epochs=2, frozen_epochs=9))] == ["frozen"]
+
+
+def test_training_learns_and_says_what_it_kept(tmp_path: Path, data: Splits) -> None:
+    train = replace(TRAIN, float_epochs=4, epochs=8, label_smoothing=0.05)
+    result, weights = trained(tmp_path, data, config_of(train))
+    assert result.fake_quant.test > 0.6
+    assert abs(result.fake_quant.test - result.fp32.test) < 0.1
+    assert result.parameters == sum(weight.numel() for name, weight in weights.items() if is_parameter(name))
+    assert result.best_epoch >= 4
+    with (tmp_path / "metrics" / "train.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows] == ["float"] * 4 + ["qat"] * 7 + ["frozen"]
+    best = max(float(row["val_top1"]) for row in rows[4:])
+    assert float(rows[result.best_epoch]["val_top1"]) == best == result.fake_quant.val
+
+
+def is_parameter(name: str) -> bool:
+    return name.endswith((".weight", ".bias"))
+
+
+def test_without_quantized_epochs_the_ranges_are_calibrated(tmp_path: Path, data: Splits) -> None:
+    train = replace(TRAIN, float_epochs=6, epochs=0, frozen_epochs=0, calibration_batches=12)
+    result, weights = trained(tmp_path, data, config_of(train))
+    assert result.fp32.test > 0.4
+    assert abs(result.fake_quant.test - result.fp32.test) < 0.05
+    assert all(bool(value) for name, value in weights.items() if name.endswith("started"))
+
+
+def test_an_infinite_loss_stops_with_where_and_what_to_do(tmp_path: Path, data: Splits) -> None:
+    train = replace(TRAIN, optim=OptimConfig(lr=1e30))
+    with pytest.raises(FloatingPointError, match=r"epoch|layer"):
+        trained(tmp_path, data, config_of(train))
+
+
+def test_a_loss_that_is_not_a_number_names_the_step(tmp_path: Path, data: Splits) -> None:
+    from frostnas.nets.net import Net
+
+    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10)  # quantizers off: they would notice first
+    pixels, labels = next(data.train.batches(32))
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 \(float\), step 1.*train\.optim\.lr"):
+        trainer.step(pixels * torch.nan, labels)
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing of the run's own clean-up may be needed."""
+
+
+VARIANTS = {
+    "plain": TRAIN,
+    "average": replace(TRAIN, ema_decay=0.9, label_smoothing=0.1),
+    "adamw": replace(TRAIN, optim=OptimConfig(name=OptimizerName.adamw, lr=0.003, warmup_epochs=0.5)),
+    "rmsprop": replace(TRAIN, optim=OptimConfig(name=OptimizerName.rmsprop_tf, lr=0.003, clip_norm=1.0)),
+}
+STEPS = 30  # 10 an epoch
+
+
+@pytest.mark.parametrize(
+    ("variant", "stops"), [("plain", (3, 17)), ("average", (10, 29)), ("adamw", (14,)), ("rmsprop", (22,))]
+)
+def test_a_killed_run_ends_with_the_same_bytes(
+    tmp_path: Path, data: Splits, monkeypatch: pytest.MonkeyPatch, variant: str, stops: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(saver, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
+    boost = GradBoostConfig(mode=GradBoostMode.released if variant == "adamw" else GradBoostMode.corrected)
+    config = config_of(VARIANTS[variant], quant=QuantConfig(gradboost=boost))
+    whole, weights = trained(tmp_path / "whole", data, config)
+    step = Trainer.step
+    for stop in stops:
+
+        def stopping(trainer: Trainer, pixels: Tensor, labels: Tensor, stop: int = stop) -> None:
+            if trainer.progress.epoch * 10 + trainer.progress.step == stop:
+                raise Killed
+            step(trainer, pixels, labels)
+
+        monkeypatch.setattr(Trainer, "step", stopping)
+        with pytest.raises(Killed):
+            trained(tmp_path / "killed", data, config)
+    monkeypatch.setattr(Trainer, "step", step)
+    resumed, weights_again = trained(tmp_path / "killed", data, config)
+    assert to_safetensors(weights) == to_safetensors(weights_again)
+    assert replace(resumed, seconds=0) == replace(whole, seconds=0)
+    names = ("whole", "killed")
+    first, second = ((tmp_path / name / "metrics" / "train.csv").read_bytes() for name in names)
+    assert first == second
+
+
+def test_a_checkpoint_of_another_config_is_not_used(tmp_path: Path, data: Splits) -> None:
+    first, _ = trained(tmp_path, data, config_of())
+    other = config_of(replace(TRAIN, optim=OptimConfig(lr=0.02)))
+    again, _ = trained(tmp_path, data, other)
+    fresh, _ = trained(tmp_path / "fresh", data, other)
+    assert again.weights_sha256 == fresh.weights_sha256 != first.weights_sha256
+
+
+def test_the_seed_decides_the_weights(tmp_path: Path, data: Splits) -> None:
+    first, _ = trained(tmp_path / "a", data, config_of(seed=1))
+    again, _ = trained(tmp_path / "b", data, config_of(seed=1))
+    other, _ = trained(tmp_path / "c", data, config_of(seed=2))
+    assert first.weights_sha256 == again.weights_sha256 != other.weights_sha256
