@@ -40,10 +40,9 @@ LEAVES = (ActivationQuantizer, Add, Concat, ConvBN, Dropout, GlobalAveragePool, 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of the graph: the name of its float form, of its integer form, and its grid."""
+    """A tensor of the graph in its float form, and the grid that it lies on."""
 
     name: str
-    quantized: str = ""
     scale: float = 1.0
     zero_point: int = 0
     signed: bool = False
@@ -75,18 +74,26 @@ class Graph:
             self.constant(f"{name}.zero_point", np.asarray(zero_point, kind)),
         )
 
-    def quantize(self, source: str, quantizer: ActivationQuantizer, name: str) -> Value:
-        """Put a float tensor on the quantizer's grid; in a float graph apply its bounds only."""
-        if not self.quantized:
-            return Value(self._bounds(source, quantizer, name))
-        signed = quantizer.scheme.signed_activations
-        return self._on_grid(source, name, quantizer.scale.item(), quantizer.zero_point, signed)
+    def quantize(self, source: str, quantizer: ActivationQuantizer, name: str, gain: float = 1.0) -> Value:
+        """Put a float tensor on the quantizer's grid, times ``gain``; in a float graph apply its bounds only.
 
-    def _on_grid(self, source: str, name: str, scale: float, zero_point: int, signed: bool) -> Value:
+        The gain costs nothing in integers: it is a part of the scale that they are read with.
+        """
+        if self.quantized:
+            signed = quantizer.scheme.signed_activations
+            return self._on_grid(source, name, quantizer.scale.item(), quantizer.zero_point, signed, gain)
+        bounded = self._bounds(source, quantizer, name)
+        if gain == 1:
+            return Value(bounded)
+        factor = self.constant(f"{name}.gain", np.asarray(gain, np.float32))
+        return Value(self.node("Mul", [bounded, factor], f"{name}.scaled"))
+
+    def _on_grid(self, source: str, name: str, scale: float, zero_point: int, signed: bool, gain: float = 1.0) -> Value:
         grid = self._grid(name, scale, zero_point, signed)
         stored = self.node("QuantizeLinear", [source, *grid], f"{name}.q")
-        result = self.node("DequantizeLinear", [stored, *grid], f"{name}.dq")
-        return Value(result, stored, scale, zero_point, signed)
+        read = grid if gain == 1 else self._grid(f"{name}.read", scale * gain, zero_point, signed)
+        result = self.node("DequantizeLinear", [stored, *read], f"{name}.dq")
+        return Value(result, scale * gain, zero_point, signed)
 
     def _bounds(self, source: str, quantizer: ActivationQuantizer, name: str) -> str:
         if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
@@ -145,16 +152,9 @@ class Graph:
 
     @emit.register
     def _(self, layer: HardSwish, name: str, x: Value) -> Value:
-        three = self._three(layer, name)
-        gate = self.quantize(self.node("Add", [x.name, three], f"{name}.shift"), layer.gate, f"{name}.gate")
-        # Read on a grid six times finer, the integers of relu6(x + 3) are those of the gate: the division is free.
-        if self.quantized:
-            grid = self._grid(f"{name}.sixth", gate.scale / 6, gate.zero_point, gate.signed)
-            sixth = self.node("DequantizeLinear", [gate.quantized, *grid], f"{name}.sixth")
-        else:
-            divisor = self.constant(f"{name}.six", np.asarray(6.0, np.float32))
-            sixth = self.node("Div", [gate.name, divisor], f"{name}.sixth")
-        return self.quantize(self.node("Mul", [x.name, sixth], f"{name}.mul"), layer.quantizer, name)
+        shifted = self.node("Add", [x.name, self._three(layer, name)], f"{name}.shift")
+        gate = self.quantize(shifted, layer.gate, f"{name}.gate", gain=1 / 6)
+        return self.quantize(self.node("Mul", [x.name, gate.name], f"{name}.mul"), layer.quantizer, name)
 
     def _three(self, layer: HardSwish, name: str) -> str:
         if not self.quantized:

@@ -1,0 +1,181 @@
+"""GradBoost, step for step against a plain reference of each mode, under every optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from frostnas.config import GradBoostConfig, GradBoostMode
+from frostnas.quant import GradBoost
+
+STEPS, TRACKED = 12, 4
+Trained = tuple[nn.Parameter, GradBoost, torch.optim.Optimizer]
+OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "sgd": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, 0.01, momentum=0.9, weight_decay=0.01),
+    "adam": lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.01),
+    "adamw": lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.01),
+}
+
+
+def spreads(mode: GradBoostMode, sizes: list[float], decay: float = 0.9) -> Iterator[float]:
+    """emax - emin for one element whose |g| takes the values ``sizes``, written as the definitions read."""
+    if mode is GradBoostMode.corrected:
+        high = low = 0.0  # plain accumulators
+        for t, size in enumerate(sizes, 1):
+            before = 1 - decay ** (t - 1)
+            high = decay * high + (1 - decay) * (size if t == 1 else max(high / before, size))
+            low = decay * low + (1 - decay) * (size if t == 1 else min(low / before, size))
+            yield (high - low) / (1 - decay**t)
+    else:
+        high = low = 0.0
+        for t, size in enumerate(sizes, 1):
+            high = (decay * high + (1 - decay) * max(high, size)) / (1 - decay**t)
+            low = (decay * low + (1 - decay) * min(low, size)) / (1 - decay**t)
+            yield high - low
+
+
+def gradient(step: int) -> Tensor:
+    return torch.randn(3, 4, generator=torch.Generator().manual_seed(step)) * (1 + step)
+
+
+def reference(mode: GradBoostMode, name: str, config: GradBoostConfig) -> list[Tensor]:
+    """Weights after every step, with the noise added by hand to what the optimizer takes as its gradient."""
+    weight = nn.Parameter(torch.ones(3, 4))
+    optimizer = OPTIMIZERS[name]([weight])
+    generator = torch.Generator().manual_seed(5)
+    felt: list[Tensor] = []
+    weights = []
+    for step in range(1, STEPS + 1):
+        g = gradient(step)
+        felt.append(g + 0.01 * weight.detach() if name == "adam" else g)
+        if step > TRACKED:
+            sizes = torch.stack(felt).abs().flatten(1).T.tolist()
+            spread = torch.tensor([list(spreads(mode, one))[-1] for one in sizes]).view(3, 4)
+            exponential = torch.empty(12).exponential_(generator=generator).view(3, 4)
+            heads = exponential > math.log(2)  # a fair coin
+            laplace = torch.where(heads, exponential - math.log(2), 0.0)  # and |Laplace(0, 1)| given heads
+            noise = felt[-1].sign() * laplace * spread * (1 - config.noise_decay) ** (step - TRACKED)
+            g = g + noise.clamp(-config.clip_by, config.clip_by)
+        weight.grad = g.clone()
+        optimizer.step()
+        weights.append(weight.detach().clone())
+    return weights
+
+
+def run(steps: range, state: Trained) -> Iterator[Tensor]:
+    weight, boost, optimizer = state
+    for step in steps:
+        (boost.boost if step > TRACKED else boost.track)()
+        weight.grad = gradient(step)
+        optimizer.step()
+        yield weight.detach().clone()
+
+
+def fresh(name: str, config: GradBoostConfig) -> Trained:
+    weight = nn.Parameter(torch.ones(3, 4))
+    optimizer = OPTIMIZERS[name]([weight])
+    boost = GradBoost([weight], config, seed=5)
+    boost.attach(optimizer)
+    return weight, boost, optimizer
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("mode", GradBoostMode)
+@pytest.mark.parametrize("clip_by", [1e-3, 10.0])
+def test_every_step_is_the_references(mode: GradBoostMode, name: str, clip_by: float) -> None:
+    config = GradBoostConfig(mode=mode, clip_by=clip_by)
+    found = list(run(range(1, STEPS + 1), fresh(name, config)))
+    wanted = reference(mode, name, config)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    quiet = list(run(range(1, STEPS + 1), fresh(name, GradBoostConfig(mode=mode, clip_by=0))))
+    assert torch.equal(found[TRACKED - 1], quiet[TRACKED - 1])
+    assert not torch.equal(found[TRACKED], quiet[TRACKED])
+
+
+def test_the_released_average_grows_as_the_published_optimizers_does() -> None:
+    growth = list(spreads(GradBoostMode.released, [1.0] * 30))
+    assert [round(growth[step - 1], 2) for step in (1, 2, 10, 30)] == [1.0, 5.26, 2482.65, 52887.15]
+    weight, boost, optimizer = fresh("sgd", GradBoostConfig(mode=GradBoostMode.released))
+    for _ in range(30):
+        weight.grad = torch.ones(3, 4)
+        optimizer.step()
+    torch.testing.assert_close(boost.largest[0], torch.full((3, 4), 52887.15), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("toss", [True, False])
+def test_noise_pushes_outward_and_the_coin_spares_half(toss: bool) -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.zeros(20_000))
+    optimizer = torch.optim.SGD([weight], 1.0)
+    boost = GradBoost([weight], GradBoostConfig(clip_by=1e9, noise_decay=0, toss_coin=toss), seed=1)
+    boost.attach(optimizer)
+    weight.grad = torch.randn(20_000)
+    optimizer.step()
+    boost.boost()
+    before = torch.randn(20_000)
+    weight.grad = before.clone()
+    optimizer.step()
+    noise = weight.grad - before
+    assert bool((noise * before >= 0).all())
+    assert abs(float((noise == 0).float().mean()) - (0.5 if toss else 0.0)) < 0.02
+
+
+@pytest.mark.parametrize("mode", GradBoostMode)
+def test_a_restored_state_goes_on_exactly(mode: GradBoostMode, tmp_path: Path) -> None:
+    config = GradBoostConfig(mode=mode)
+    whole = list(run(range(1, STEPS + 1), fresh("sgd", config)))
+    first = fresh("sgd", config)
+    list(run(range(1, 8), first))
+    torch.save(
+        {"boost": first[1].state_dict(), "optimizer": first[2].state_dict(), "w": first[0].detach()}, tmp_path / "c"
+    )
+    stored = torch.load(tmp_path / "c", weights_only=True)
+    second = fresh("sgd", config)
+    second[0].data.copy_(stored["w"])
+    second[1].load_state_dict(stored["boost"])
+    second[2].load_state_dict(stored["optimizer"])
+    assert torch.equal(list(run(range(8, STEPS + 1), second))[-1], whole[-1])
+
+
+def test_parameters_without_a_gradient_are_left_out() -> None:
+    used, unused = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([used, unused], 0.1)
+    boost = GradBoost([used, unused], GradBoostConfig(), seed=0)
+    boost.attach(optimizer)
+    boost.boost()
+    used.grad = torch.ones(2)
+    optimizer.step()
+    assert boost.seen == [1, 0]
+    assert torch.equal(unused, torch.ones(3))
+
+
+def _rank(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = nn.parallel.DistributedDataParallel(nn.Linear(4, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    boost = GradBoost(model.parameters(), GradBoostConfig(clip_by=1.0), seed=3)
+    boost.attach(optimizer)
+    boost.boost()
+    for step in range(5):
+        optimizer.zero_grad()
+        data = torch.randn(8, 4, generator=torch.Generator().manual_seed(10 * step + rank))
+        model(data).square().mean().backward()
+        optimizer.step()
+    torch.save([p.detach() for p in model.parameters()], f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_ranks_draw_the_same_noise(tmp_path: Path) -> None:
+    mp.spawn(_rank, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a, b)
