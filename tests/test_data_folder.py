@@ -152,7 +152,7 @@ def test_streamed_images_are_those_in_memory(tmp_path: Path, workers: int) -> No
 def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None:
     write_images(tmp_path / "a", 8, seed=1)
     write_images(tmp_path / "b", 8, seed=2)
-    augment = AugmentConfig(shift=0.1, rotate=10, crop=0.5, flip=True)
+    augment = AugmentConfig(shift=0.1, rotate=10, crop=0.5, flip=True, randaugment=9, erase=0.5)
     alone, pooled = (read(tmp_path, in_memory_mb=0, workers=workers, augment=augment).train for workers in (0, 2))
     before = torch.get_rng_state()
     whole = list(alone.batches(3, seed=5, augment=True))
@@ -164,3 +164,14 @@ def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None
         assert torch.equal(expected[1], given[1])
     other = next(alone.batches(3, seed=6, augment=True))
     assert not torch.equal(other[0], whole[0][0])
+
+
+def test_parts_of_a_streamed_batch_make_up_the_whole(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", 8, seed=1)
+    write_images(tmp_path / "b", 8, seed=2)
+    augment = AugmentConfig(crop=0.5, flip=True, erase=0.5)
+    train = read(tmp_path, in_memory_mb=0, workers=0, augment=augment).train
+    whole, labels = next(train.batches(4, seed=1, augment=True))
+    parts = [next(train.batches(4, seed=1, augment=True, part=(rank, 2))) for rank in range(2)]
+    assert torch.equal(torch.stack([pixels for pixels, _ in parts], dim=1).flatten(0, 1), whole)
+    assert torch.equal(torch.stack([one for _, one in parts], dim=1).flatten(), labels)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from frostnas.config import AugmentConfig, DataConfig, DataName
 from frostnas.data import Splits, batch_count, batch_indices, load
-from frostnas.data.augment import augment_batch
+from frostnas.data.augment import augment_batch, erase_batch
 from frostnas.data.split import stratified
 from frostnas.errors import InputError
 
@@ -81,14 +82,18 @@ def test_a_subset_holds_the_images_asked_for(digits: Splits) -> None:
     assert torch.equal(pixels, every[where])
 
 
+def uniform(rows: int, images: int) -> Tensor:
+    return torch.rand(rows, images, generator=torch.Generator().manual_seed(0))
+
+
 def test_augmentation_that_is_off_changes_nothing() -> None:
     pixels = torch.rand(4, 3, 8, 8)
-    assert torch.equal(augment_batch(pixels, AugmentConfig(), torch.Generator()), pixels)
+    assert torch.equal(augment_batch(pixels, AugmentConfig(), torch.rand(9, 4)), pixels)
 
 
 def test_a_flip_mirrors_about_half_of_the_images() -> None:
     pixels = torch.rand(200, 3, 8, 8)
-    flipped = augment_batch(pixels, AugmentConfig(flip=True), torch.Generator().manual_seed(0))
+    flipped = augment_batch(pixels, AugmentConfig(flip=True), uniform(9, 200))
     same = torch.isclose(flipped, pixels, atol=1e-5).flatten(1).all(1)
     mirrored = torch.isclose(flipped, pixels.flip(3), atol=1e-5).flatten(1).all(1)
     assert bool((same ^ mirrored).all())
@@ -96,8 +101,25 @@ def test_a_flip_mirrors_about_half_of_the_images() -> None:
 
 
 def test_a_crop_keeps_inside_the_image() -> None:
-    out = augment_batch(torch.ones(64, 3, 16, 16), AugmentConfig(crop=0.2), torch.Generator().manual_seed(0))
+    out = augment_batch(torch.ones(64, 3, 16, 16), AugmentConfig(crop=0.2), uniform(9, 64))
     assert torch.allclose(out, torch.ones_like(out), atol=1e-4)  # nothing black comes into view
+
+
+def test_erasing_touches_its_share_of_the_images() -> None:
+    out = erase_batch(torch.full((400, 3, 16, 16), 2.0), AugmentConfig(erase=0.25), uniform(6, 400))
+    touched = (out != 2).flatten(1).any(1)
+    assert 70 < int(touched.sum()) < 130
+    assert bool((out[touched] == 2).flatten(1).any(1).all())  # never the whole image
+    assert out.min() >= 0
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_parts_of_a_batch_make_up_the_whole(size: int) -> None:
+    augment = AugmentConfig(shift=0.1, flip=True, randaugment=9, randaugment_std=0.5, erase=0.5)
+    train = load(DataConfig(augment=augment), CPU).train.subset(torch.arange(60))
+    whole, _ = next(train.batches(24, seed=1, augment=True))
+    parts = [next(train.batches(24, seed=1, augment=True, part=(rank, size)))[0] for rank in range(size)]
+    assert torch.allclose(torch.stack(parts, dim=1).flatten(0, 1), whole, atol=1e-5)
 
 
 def test_hard_digits_are_the_same_for_the_same_seed() -> None:

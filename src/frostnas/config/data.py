@@ -33,6 +33,12 @@ class AugmentConfig:
     """Smallest share of the image's area that a random crop, resized to the whole, keeps; 1 for no crop."""
     flip: bool = False
     """Mirror left-right with probability 1/2."""
+    randaugment: float = bounded(0.0, 0, 10)
+    """Mean magnitude of two random operations per image (RandAugment); 9 in the ImageNet recipe."""
+    randaugment_std: float = bounded(0.0, 0)
+    """Standard deviation of that magnitude; 0.5 in the ImageNet recipe."""
+    erase: float = bounded(0.0, 0, 1)
+    """Probability that a random rectangle of an image is replaced by noise (random erasing)."""
 
 
 @dataclass

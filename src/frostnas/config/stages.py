@@ -20,8 +20,10 @@ class Paths(Enum):
 class ProxyConfig:
     """The small network that blocks are searched and compared in."""
 
-    stem_channels: int = bounded(16, 8)
-    widths: list[int] = listed(16, 24, 32)
+    stem_channels: int = bounded(32, 8)
+    stem_stride: int = bounded(2, 1, 4)
+    widths: list[int] = listed(32, 48, 64)
+    """Output channels per stage; a squeeze by R needs at least 8 R channels before it."""
     depths: list[int] = listed(1, 2, 1)
     strides: list[int] = listed(1, 2, 2)
     head_channels: int = bounded(128, 8)
@@ -31,18 +33,24 @@ class ProxyConfig:
 class SearchBlockConfig:
     """Stage 1: DARTS over block slots."""
 
-    batch_size: int = bounded(64, 2)
-    float_epochs: int = bounded(2, 0)
+    batch_size: int = bounded(32, 2)
+    float_epochs: int = bounded(3, 0)
     """StatAssist: weights only, in floating point."""
-    epochs: int = bounded(8, 1)
+    epochs: int = bounded(12, 1)
     """Fake-quantized epochs in which architecture weights move too."""
     order: int = chosen(1, 1, 2)
+    """2: the architecture gradient looks through one step of the weights."""
     paths: Paths = Paths.all
-    arch_lr: float = bounded(6e-3, 0)
+    progressive: bool = False
+    """In three phases, drop the weakest candidates of every slot and deepen the proxy network."""
+    seeds: int = bounded(1, 1)
+    """Independent searches; the block is the argmax of their mean probabilities."""
+    arch_lr: float = bounded(0.03, 0)
+    """Of the architecture weights (Adam)."""
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
-    compare_epochs: int = bounded(6, 1)
+    compare_epochs: int = bounded(12, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
@@ -104,6 +112,12 @@ class BudgetConfig:
     """INT8 latency on the table's target; null takes `fraction`."""
     fraction: float = bounded(0.5, 0, 1)
     """Place between the space's fastest network (0) and slowest (1)."""
+    size_bytes: int | None = bounded(None, 1)
+    """INT8 weights, biases and scales; null for any."""
+    macs: int | None = bounded(None, 1)
+    """Multiply-adds of one image; null for any."""
+    peak_activation_bytes: int | None = bounded(None, 1)
+    """Most bytes of INT8 activations alive at one time, for one image; null for any."""
 
 
 class Strategy(Enum):
@@ -161,6 +175,20 @@ class TrainConfig:
     label_smoothing: float = bounded(0.0, 0, 1)
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""
+    mixup: float = bounded(0.0, 0)
+    """Alpha of the Beta distribution that pairs of images are blended by; 0 for none."""
+    cutmix: float = bounded(0.0, 0)
+    """Alpha of the Beta distribution of pasted rectangles; with mixup each batch takes one of the two."""
+    micro_batches: int = bounded(1, 1)
+    """Parts that a batch goes through the network in, their gradients summed, to save memory."""
+    amp: bool = False
+    """Mixed precision (float16 with loss scaling); CUDA only."""
+    resize_from: float = bounded(1.0, 0.25, 1)
+    """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
+    weights: str | None = None
+    """Path of a weights.safetensors to start from; a classifier of another size is left out."""
+    synchronise: bool = True
+    """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""
     optim: OptimConfig = field(default_factory=OptimConfig)
 
 

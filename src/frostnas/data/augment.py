@@ -10,17 +10,17 @@ from torch.nn import functional as F
 
 from frostnas.config import AugmentConfig
 
-ASPECT = 4 / 3  # widest and, inverted, narrowest crop
+CROP_ASPECT = 4 / 3  # widest and, inverted, narrowest crop
+ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), 10 / 3  # random erasing, as published
 
 
-def augment_batch(pixels: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def augment_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
     """Crop, turn, resize, move and mirror each image by its own random amounts; what comes into view is black.
 
     Args:
         pixels: float32 (B, 3, S, S) in 0..1.
-        generator: on the CPU, so that every device draws the same amounts.
+        noise: float32 (9, B), uniform in 0..1, on the CPU.
     """
-    noise = torch.rand(9, len(pixels), generator=generator)  # uniform in 0..1
     if not (config.flip or config.shift or config.rotate or config.scale or config.crop < 1):
         return pixels
     signed = noise * 2 - 1
@@ -42,7 +42,34 @@ def crop_boxes(noise: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
     """Width and height as shares of the side, and centres in -1..1, (2, B) each, from uniform noise (4, B)."""
     if smallest >= 1:
         return torch.ones_like(noise[:2]), torch.zeros_like(noise[:2])
-    area = smallest + noise[0] * (1 - smallest)
-    ratio = torch.exp((noise[1] * 2 - 1) * math.log(ASPECT))
-    extent = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()]).clamp(max=1)
+    return _boxes(noise, (smallest, 1.0), CROP_ASPECT)
+
+
+def erase_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
+    """Random erasing: a rectangle of some images becomes noise.
+
+    Args:
+        pixels: float32 (B, 3, S, S) in 0..1.
+        noise: float32 (6, B), uniform in 0..1, on the CPU; the last row seeds each image's own pattern.
+    """
+    if not config.erase:
+        return pixels
+    chosen = torch.nonzero(noise[0] < config.erase).flatten()
+    extent, centre = _boxes(noise[1:5], ERASE_AREA, ERASE_ASPECT)
+    side = pixels.shape[-1]
+    low = ((centre - extent + 1) / 2 * side).round().long().clamp(0, side)  # (2, B), pixels
+    high = ((centre + extent + 1) / 2 * side).round().long().clamp(0, side)
+    for index in chosen.tolist():
+        generator = torch.Generator().manual_seed(int(noise[5, index].item() * 2**24))
+        (left, top), (right, bottom) = low[:, index].tolist(), high[:, index].tolist()
+        pattern = torch.rand(3, bottom - top, right - left, generator=generator)
+        pixels[index, :, top:bottom, left:right] = pattern.to(pixels.device)
+    return pixels
+
+
+def _boxes(noise: Tensor, area: tuple[float, float], aspect: float) -> tuple[Tensor, Tensor]:
+    """Extents as shares of the side and centres in -1..1, (2, B) each, of boxes inside the image."""
+    size = area[0] + noise[0] * (area[1] - area[0])
+    ratio = torch.exp((noise[1] * 2 - 1) * math.log(aspect))
+    extent = torch.stack([(size * ratio).sqrt(), (size / ratio).sqrt()]).clamp(max=1)
     return extent, (noise[2:4] * 2 - 1) * (1 - extent)

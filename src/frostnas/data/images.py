@@ -12,6 +12,8 @@ from torch import Tensor
 
 from frostnas.artifacts import ImageFormat, SplitRecord
 
+Part = tuple[int, int]
+WHOLE: Part = (0, 1)
 Batch = tuple[Tensor, Tensor]
 """Normalised images float32 (B, 3, S, S) channels_last and labels int64 (B,), both on the device."""
 
@@ -31,7 +33,13 @@ class Images(Protocol):
         ...
 
     def batches(
-        self, batch_size: int, *, seed: int | None = None, augment: bool = False, skip: int = 0
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        augment: bool = False,
+        skip: int = 0,
+        part: Part = WHOLE,
     ) -> Iterator[Batch]:
         """One pass over the images.
 
@@ -40,6 +48,8 @@ class Images(Protocol):
                 and the augmentation, that belong to it; a last partial batch is dropped unless it is the only one.
             augment: apply the data set's augmentation.
             skip: leave out that many batches; those that follow are the ones of an unskipped pass.
+            part: (rank, size) gives one of ``size`` equal parts of every batch, for processes that share it; the
+                images of all parts are those, and augmented as those, of the whole.
         """
         ...
 
@@ -67,6 +77,12 @@ def batch_indices(images: int, batch_size: int, seed: int | None) -> list[Tensor
         order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
     count = batch_count(images, batch_size, shuffled=seed is not None)
     return [order[number * batch_size : (number + 1) * batch_size] for number in range(count)]
+
+
+def slots_of(batch: int, part: Part) -> range:
+    """Which slots of a batch of ``batch`` images are ``part``'s."""
+    rank, size = part
+    return range(rank, batch // size * size, size)
 
 
 def derived_seed(seed: int, *path: int) -> int:

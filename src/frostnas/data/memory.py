@@ -10,8 +10,10 @@ from torch import Tensor
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
-from frostnas.data.augment import augment_batch
-from frostnas.data.images import Batch, batch_indices, derived_seed
+from frostnas.data.augment import augment_batch, erase_batch
+from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
+from frostnas.data.normalise import Normalise
+from frostnas.data.operations import RandAugment
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,34 @@ class MemoryImages:
         return MemoryImages(self.pixels[where], self.labels[where], self.format, self.augment)
 
     def batches(
-        self, batch_size: int, *, seed: int | None = None, augment: bool = False, skip: int = 0
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        augment: bool = False,
+        skip: int = 0,
+        part: Part = WHOLE,
     ) -> Iterator[Batch]:
-        mean = torch.tensor(self.format.mean, device=self.pixels.device).view(3, 1, 1)
-        std = torch.tensor(self.format.std, device=self.pixels.device).view(3, 1, 1)
+        normalise = Normalise(self.format, self.pixels.device)
         plan = batch_indices(len(self), batch_size, seed)
         for number in range(skip, len(plan)):
-            where = plan[number].to(self.pixels.device)
-            pixels = self.pixels[where].float() / 255
+            slots = slots_of(len(plan[number]), part)
+            where = plan[number][slots.start : slots.stop : slots.step].to(self.pixels.device)
+            pixels = self.pixels[where]
             if augment:
-                noise = torch.Generator().manual_seed(derived_seed(seed or 0, number))
-                pixels = augment_batch(pixels, self.augment, noise)
-            pixels = pixels.sub_(mean).div_(std)
-            yield pixels.contiguous(memory_format=torch.channels_last), self.labels[where]
+                pixels = self._augmented(pixels, len(plan[number]), derived_seed(seed or 0, number), slots)
+            else:
+                pixels = pixels.float() / 255
+            yield normalise(pixels), self.labels[where]
+
+    def _augmented(self, pixels: Tensor, batch: int, seed: int, slots: range) -> Tensor:
+        """float32 in 0..1; noise is drawn for the whole batch, so that every part gets its own of it."""
+        config = self.augment
+        if config.randaugment:
+            operations = RandAugment(config)
+            pixels = torch.stack(
+                [operations(one, derived_seed(seed, slot)) for one, slot in zip(pixels, slots, strict=True)]
+            )
+        noise = torch.Generator().manual_seed(seed)
+        moved = augment_batch(pixels.float() / 255, config, torch.rand(9, batch, generator=noise)[:, list(slots)])
+        return erase_batch(moved, config, torch.rand(6, batch, generator=noise)[:, list(slots)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +12,10 @@ from torchvision.transforms import v2
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
-from frostnas.data.images import Batch, batch_indices, derived_seed
+from frostnas.data.augment import erase_batch
+from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
+from frostnas.data.normalise import Normalise
+from frostnas.data.operations import RandAugment
 from frostnas.data.pictures import Pictures, fit
 
 
@@ -38,15 +41,21 @@ class StreamedImages:
         return replace(self, indices=self.indices[where], labels=self.labels[where.to(self.labels.device)])
 
     def batches(
-        self, batch_size: int, *, seed: int | None = None, augment: bool = False, skip: int = 0
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        augment: bool = False,
+        skip: int = 0,
+        part: Part = WHOLE,
     ) -> Iterator[Batch]:
         device = self.labels.device
-        mean = torch.tensor(self.format.mean, device=device).view(3, 1, 1)
-        std = torch.tensor(self.format.std, device=device).view(3, 1, 1)
-        plan = batch_indices(len(self), batch_size, seed)
+        normalise = Normalise(self.format, device)
+        plan = batch_indices(len(self), batch_size, seed)[skip:]
+        seeds = [derived_seed(seed or 0, number) for number in range(skip, skip + len(plan))]
         requests = [
-            [(int(self.indices[one]), derived_seed(seed or 0, number, slot)) for slot, one in enumerate(plan[number])]
-            for number in range(skip, len(plan))
+            [(int(self.indices[batch[slot]]), derived_seed(own, slot)) for slot in slots_of(len(batch), part)]
+            for batch, own in zip(plan, seeds, strict=True)
         ]
         loader = DataLoader(
             _Prepared(self.pictures, self.format.image_size, self.augment if augment else None),
@@ -55,9 +64,13 @@ class StreamedImages:
             pin_memory=device.type == "cuda",
             generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global generator
         )
-        for number, pixels in enumerate(loader, start=skip):
-            ready = pixels.to(device, non_blocking=True).float().div_(255).sub_(mean).div_(std)
-            yield ready.contiguous(memory_format=torch.channels_last), self.labels[plan[number].to(device)]
+        for pixels, batch, own in zip(loader, plan, seeds, strict=True):
+            slots = list(slots_of(len(batch), part))
+            values = pixels.to(device, non_blocking=True).float().div_(255)
+            if augment:
+                noise = torch.rand(6, len(batch), generator=torch.Generator().manual_seed(own))[:, slots]
+                values = erase_batch(values, self.augment, noise)
+            yield normalise(values), self.labels[batch[slots].to(device)]
 
 
 class _Prepared(Dataset[Tensor]):
@@ -74,12 +87,12 @@ class _Prepared(Dataset[Tensor]):
             return fit(picture, self.size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.transform(picture)  # type: ignore[no-any-return]
+            return self.transform(picture)
 
 
-def picture_transform(augment: AugmentConfig, size: int) -> v2.Transform:
+def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], Tensor]:
     """Random view of one picture: uint8 (3, H, W) -> uint8 (3, S, S)."""
-    steps: list[v2.Transform] = []
+    steps: list[Callable[[Tensor], Tensor]] = []
     if augment.crop < 1:
         steps.append(v2.RandomResizedCrop(size, scale=(augment.crop, 1.0), antialias=True))
     else:
@@ -95,4 +108,6 @@ def picture_transform(augment: AugmentConfig, size: int) -> v2.Transform:
                 interpolation=v2.InterpolationMode.BILINEAR,
             )
         )
-    return v2.Compose(steps)
+    if augment.randaugment:
+        steps.append(RandAugment(augment).draw)
+    return v2.Compose(steps)  # type: ignore[no-any-return]
