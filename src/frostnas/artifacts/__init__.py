@@ -26,7 +26,7 @@ from frostnas.artifacts.results import (
     SplitRecord,
     TrainResult,
 )
-from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8
+from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
 from frostnas.artifacts.store import (
     Artifact,
     Provenance,
@@ -68,6 +68,7 @@ __all__ = [
     "Validation",
     "Workload",
     "div8",
+    "divisible",
     "load",
     "read_rows",
     "row_of",

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 
+def divisible(value: float, divisor: int) -> int:
+    """Nearest multiple of ``divisor``, at least it, never below 0.9 of ``value`` (MobileNet's rule)."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
 def div8(value: float) -> int:
-    """Nearest multiple of 8, at least 8, never below 0.9 of ``value`` (FrostNet and MobileNet's rule)."""
-    rounded = max(8, int(value + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * value else rounded
+    """`divisible` by 8, as FrostNet's channels are."""
+    return divisible(value, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class BlockSpec:
     skip: str = "add"
     """`add` (where shapes allow) or `none`."""
     kind: str = "inverted_residual"
-    """Which registered block class reads the slots."""
+    """Which registered block class reads the slots: `inverted_residual` or `ghost`."""
 
     @property
     def kernel(self) -> int:

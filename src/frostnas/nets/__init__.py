@@ -3,6 +3,7 @@
 from frostnas.nets.blocks import build_block
 from frostnas.nets.count import Counts, count
 from frostnas.nets.net import FeatureMap, Net, build_head, build_stem
+from frostnas.nets.published import load_published_weights, published_names
 from frostnas.nets.zoo import NAMED_BLOCKS, ZooEntry, create_model, frostnet, zoo_entries, zoo_names, zoo_spec
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "count",
     "create_model",
     "frostnet",
+    "load_published_weights",
+    "published_names",
     "zoo_entries",
     "zoo_names",
     "zoo_spec",

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import nn
 
 from frostnas.artifacts import LayerSpec
-from frostnas.nets.ops import conv_act, make_gate, make_spatial
+from frostnas.nets.ghost import GhostBottleneck
+from frostnas.nets.ops import choose, conv_act, make_gate, make_spatial
 from frostnas.quant import Add, Concat, ConvBN, QTensor, Scheme
 
 
@@ -44,9 +45,13 @@ class InvertedResidual(nn.Module):
 
 
 BlockBuilder = Callable[[int, LayerSpec, Scheme], nn.Module]
-BLOCKS: dict[str, BlockBuilder] = {"inverted_residual": InvertedResidual}
+BLOCKS: dict[str, BlockBuilder] = {"inverted_residual": InvertedResidual, "ghost": GhostBottleneck}
 
 
 def build_block(in_channels: int, layer: LayerSpec, scheme: Scheme) -> nn.Module:
-    """The module of one layer: `QTensor` (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
-    return BLOCKS[layer.block.kind](in_channels, layer, scheme)
+    """The module of one layer: `QTensor` (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
+
+    Raises:
+        InputError: a slot of the block holds a name that nothing is registered under.
+    """
+    return choose(BLOCKS, "kind", layer.block.kind)(in_channels, layer, scheme)

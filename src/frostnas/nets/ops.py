@@ -5,14 +5,30 @@ A new candidate is one entry here, made of the layers in `quant`: that gives its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from torch import nn
 
-from frostnas.artifacts import div8
+from frostnas.artifacts import divisible
+from frostnas.errors import InputError
 from frostnas.quant import ConvBN, GlobalAveragePool, HardSwish, MaxPool, Multiply, QTensor, Scheme
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish")
+FUSED = {"none": "none", "relu": "relu", "relu6": "relu6", "hard_swish": "none"}
+"""Which bounds the convolution's own quantizer applies, per activation."""
+Choice = TypeVar("Choice")
+
+
+def choose(choices: Mapping[str, Choice], slot: str, name: str) -> Choice:
+    """What is registered as ``name`` for a slot of the block.
+
+    Raises:
+        InputError: nothing is.
+    """
+    if name not in choices:
+        raise InputError(f"{slot}: {name}; expected one of {', '.join(choices)}")
+    return choices[name]
 
 
 def conv_act(
@@ -27,8 +43,12 @@ def conv_act(
     dilation: int = 1,
     batch_norm: bool = True,
 ) -> nn.Module:
-    """Convolution, batch norm and any activation; ReLUs are a part of the convolution's quantizer."""
-    fused = activation if activation in ConvBN.BOUNDS else "none"
+    """Convolution, batch norm and any activation; ReLUs are a part of the convolution's quantizer.
+
+    Raises:
+        InputError: there is no such activation.
+    """
+    fused = choose(FUSED, "activation", activation)
     conv = ConvBN(
         in_channels,
         out_channels,
@@ -74,15 +94,18 @@ SPATIAL: dict[str, Spatial] = {
 
 def make_spatial(name: str, channels: int, stride: int, activation: str, scheme: Scheme) -> nn.Module:
     """The spatial operation ``name`` on ``channels`` channels."""
-    return SPATIAL[name](channels, stride, activation, scheme)
+    return choose(SPATIAL, "spatial", name)(channels, stride, activation, scheme)
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gate: pool, 1x1 to a quarter, ReLU, 1x1 back, hard sigmoid, multiply (MobileNetV3)."""
+    """Channel gate: pool, 1x1 to a quarter, ReLU, 1x1 back, hard sigmoid, multiply (MobileNetV3, section 5.3).
 
-    def __init__(self, channels: int, scheme: Scheme) -> None:
+    The quarter is rounded to a multiple of ``divisor``.
+    """
+
+    def __init__(self, channels: int, scheme: Scheme, divisor: int = 8) -> None:
         super().__init__()
-        squeezed = div8(channels // 4)
+        squeezed = divisible(channels // 4, divisor)
         self.pool = GlobalAveragePool(scheme)
         self.reduce = ConvBN(channels, squeezed, scheme=scheme, activation="relu", batch_norm=False)
         self.restore = ConvBN(squeezed, channels, scheme=scheme, activation="hard_sigmoid", batch_norm=False)
@@ -98,4 +121,4 @@ GATES: dict[str, Callable[[int, Scheme], nn.Module]] = {"squeeze_excite": Squeez
 
 def make_gate(name: str, channels: int, scheme: Scheme) -> nn.Module | None:
     """The gate ``name``, or None for `none`."""
-    return None if name == "none" else GATES[name](channels, scheme)
+    return None if name == "none" else choose(GATES, "gate", name)(channels, scheme)

@@ -1,12 +1,14 @@
-"""Named networks and blocks: the published FrostNets (FrostNet, section 4) and how to build them."""
+"""Named networks and blocks: the published FrostNets (FrostNet, section 4) and those it compares with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, div8
 from frostnas.errors import InputError
+from frostnas.nets.comparison import efficientnet_lite0, ghostnet, mobilenet_v2, mobilenet_v3
 from frostnas.nets.net import Net
 
 FROST = BlockSpec()
@@ -14,6 +16,7 @@ NAMED_BLOCKS = {
     "frost": FROST,
     "mobilenet_v2": BlockSpec(reuse="none", activation="relu6"),
     "mobilenet_v3": BlockSpec(reuse="none", activation="hard_swish", gate="squeeze_excite"),
+    "ghost": BlockSpec(reuse="none", kind="ghost"),
 }
 """Published blocks as points of the block space."""
 
@@ -67,13 +70,20 @@ def _name(family: str, width: float) -> str:
 
 def _frostnets() -> list[ZooEntry]:
     return [
-        ZooEntry(_name(f"frostnet_{size}", width), f"frostnet_{size}", width, lambda s=size, w=width: frostnet(s, w))  # type: ignore[misc]
+        ZooEntry(_name(f"frostnet_{size}", width), f"frostnet_{size}", width, partial(frostnet, size, width))
         for size in ("small", "base", "large")
         for width in WIDTHS
     ]
 
 
-_ENTRIES = {entry.name: entry for entry in _frostnets()}
+COMPARISONS = (
+    ZooEntry("mobilenet_v2_1_0", "mobilenet_v2", 1.0, mobilenet_v2),
+    ZooEntry("mobilenet_v3_large_1_0", "mobilenet_v3_large", 1.0, partial(mobilenet_v3, "large")),
+    ZooEntry("mobilenet_v3_small_1_0", "mobilenet_v3_small", 1.0, partial(mobilenet_v3, "small")),
+    ZooEntry("efficientnet_lite0", "efficientnet_lite", 1.0, efficientnet_lite0),
+    ZooEntry("ghostnet_1_0", "ghostnet", 1.0, ghostnet),
+)
+_ENTRIES = {entry.name: entry for entry in (*_frostnets(), *COMPARISONS)}
 
 
 def zoo_entries() -> tuple[ZooEntry, ...]:
