@@ -164,6 +164,10 @@ class LatencyTable:
         fit = self.calibration
         return fit.hot * row.hot_ms_p50 + fit.round_robin * row.round_robin_ms_p50 + fit.per_block_ms
 
+    def covers(self, net: NetSpec) -> bool:
+        """Whether every workload of the network was measured."""
+        return all(workload.key in self._rows for workload in net.workloads())
+
     def predict_ms(self, net: NetSpec) -> float:
         """Predicted latency of a whole network in ms: the sum over its stem, blocks and head."""
         return sum(self.workload_ms(workload) for workload in net.workloads())

@@ -34,7 +34,7 @@ from frostnas.quant import (
 
 OPSET = 17
 IR_VERSION = 8
-Shapes = Mapping[str, Sequence[int | str]]
+Infos = Sequence[onnx.ValueInfoProto]
 LEAVES = (ActivationQuantizer, Add, Concat, ConvBN, Dropout, GlobalAveragePool, HardSwish, MaxPool, Multiply)
 
 
@@ -43,6 +43,8 @@ class Value:
     """A tensor of the graph in its float form, and the grid that it lies on."""
 
     name: str
+    stored: str = ""
+    """The integers; empty in a float graph."""
     scale: float = 1.0
     zero_point: int = 0
     signed: bool = False
@@ -93,7 +95,19 @@ class Graph:
         stored = self.node("QuantizeLinear", [source, *grid], f"{name}.q")
         read = grid if gain == 1 else self._grid(f"{name}.read", scale * gain, zero_point, signed)
         result = self.node("DequantizeLinear", [stored, *read], f"{name}.dq")
-        return Value(result, scale * gain, zero_point, signed)
+        return Value(result, stored, scale * gain, zero_point, signed)
+
+    def read(self, stored: str, quantizer: ActivationQuantizer, name: str) -> Value:
+        """The float form of integers that are on the quantizer's grid already."""
+        scale, zero_point, signed = quantizer.scale.item(), quantizer.zero_point, quantizer.scheme.signed_activations
+        grid = self._grid(name, scale, zero_point, signed)
+        result = self.node("DequantizeLinear", [stored, *grid], f"{name}.dq")
+        return Value(result, stored, scale, zero_point, signed)
+
+    def end_in_integers(self, value: Value) -> str:
+        """The integers of the graph's last value, whose float form is taken out: nothing reads it."""
+        self.nodes = [node for node in self.nodes if node.output[0] != value.name]
+        return value.stored
 
     def _bounds(self, source: str, quantizer: ActivationQuantizer, name: str) -> str:
         if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
@@ -200,14 +214,10 @@ class Graph:
     def _(self, layer: Dropout, name: str, x: Value) -> Value:
         return x
 
-    def model(self, inputs: Shapes, outputs: Shapes, metadata: Mapping[str, str]) -> onnx.ModelProto:
-        """The finished, checked model.
-
-        Args:
-            inputs, outputs: float32 tensors by name with their shapes; a string is a dynamic dimension.
-        """
+    def model(self, inputs: Infos, outputs: Infos, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        """The finished, checked model; `tensor` describes its inputs and outputs."""
         graph = helper.make_graph(
-            self.nodes, "frostnas", _infos(inputs), _infos(outputs), initializer=list(self.initializers.values())
+            self.nodes, "frostnas", list(inputs), list(outputs), initializer=list(self.initializers.values())
         )
         model = helper.make_model(
             graph,
@@ -221,8 +231,9 @@ class Graph:
         return model
 
 
-def _infos(shapes: Shapes) -> list[onnx.ValueInfoProto]:
-    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in shapes.items()]
+def tensor(name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    """An input or output of a model; a string is a dynamic dimension."""
+    return helper.make_tensor_value_info(name, kind, list(shape))
 
 
 class _LayerTracer(fx.Tracer):
@@ -257,4 +268,4 @@ def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.
     result = emit_layers(graph, net, [Value("image")])
     graph.node("Flatten", [result.name], "logits", axis=1)
     size, classes = net.spec.image_size, net.spec.head.classes
-    return graph.model({"image": ("batch", 3, size, size)}, {"logits": ("batch", classes)}, metadata)
+    return graph.model([tensor("image", ("batch", 3, size, size))], [tensor("logits", ("batch", classes))], metadata)

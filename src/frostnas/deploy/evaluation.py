@@ -45,12 +45,13 @@ def renormalise(images: NDArray[np.float32], was: ImageFormat, wanted: ImageForm
     """Images (N, 3, S, S) normalised for one network, normalised for another."""
     if (was.mean, was.std) == (wanted.mean, wanted.std):
         return images
-    column = (1, 3, 1, 1)
-    pixels = images * np.float32(was.std).reshape(column) + np.float32(was.mean).reshape(column)
-    result: NDArray[np.float32] = (pixels - np.float32(wanted.mean).reshape(column)) / np.float32(wanted.std).reshape(
-        column
-    )
+    pixels = images * _per_channel(was.std) + _per_channel(was.mean)
+    result: NDArray[np.float32] = (pixels - _per_channel(wanted.mean)) / _per_channel(wanted.std)
     return result
+
+
+def _per_channel(values: tuple[float, float, float]) -> NDArray[np.float32]:
+    return np.array(values, np.float32).reshape(1, 3, 1, 1)
 
 
 def confusion_matrix(labels: NDArray[np.int64], named: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -1,0 +1,109 @@
+"""Workloads and networks as ONNX models to be timed: random weights, plausible ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper
+from torch import nn
+
+from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
+from frostnas.deploy.emitter import Graph, Value, emit_layers, emit_net, tensor
+from frostnas.nets import Net, build_block, build_head, build_stem
+from frostnas.quant import ActivationQuantizer, QTensor, QuantState, Scheme, set_state
+
+SAMPLES = 4  # random inputs that set the ranges; a latency does not depend on them
+
+
+def empty_model() -> onnx.ModelProto:
+    """What a run costs before any work is done."""
+    nodes = [helper.make_node("Identity", ["input"], ["output"])]
+    shape = (1, 8)
+    graph = helper.make_graph(
+        nodes, "empty", [tensor("input", shape, TensorProto.UINT8)], [tensor("output", shape, TensorProto.UINT8)]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@torch.no_grad()
+def _settle(module: nn.Module, x: Any) -> None:
+    """Give batch norm and ranges something to stand on."""
+    set_state(module, QuantState.OBSERVE)
+    module.train()
+    module(x)
+    module.eval()
+
+
+def network_model(spec: NetSpec, scheme: Scheme, *, quantized: bool = True) -> onnx.ModelProto:
+    """A whole network with random weights."""
+    torch.manual_seed(0)
+    net = Net(spec, scheme)
+    _settle(net, torch.randn(SAMPLES, 3, spec.image_size, spec.image_size))
+    return emit_net(net, {}, quantized=quantized)
+
+
+def _module(workload: Workload, scheme: Scheme) -> nn.Module:
+    match workload.part:
+        case StemSpec() as stem:
+            return nn.Sequential(ActivationQuantizer(scheme), build_stem(stem, scheme))
+        case LayerSpec() as layer:
+            return build_block(workload.in_channels, layer, scheme)
+        case HeadSpec() as head:
+            return build_head(workload.in_channels, head, scheme)
+
+
+def workload_model(workload: Workload, scheme: Scheme, batch: int = 1, *, quantized: bool = True) -> onnx.ModelProto:
+    """One workload between the tensors that it has in a network.
+
+    Borders inside a network are integers in NHWC, the layout that the runtime's integer kernels work in: the explicit
+    transposes here cancel against its own. A stem starts from the float image, a head ends in float logits.
+    """
+    torch.manual_seed(0)
+    module = _module(workload, scheme)
+    shape = (batch, workload.in_channels, workload.size, workload.size)
+    graph = Graph(quantized)
+    if workload.kind == "stem":
+        _settle(module, torch.randn(SAMPLES, *shape[1:]))
+        first, start = tensor("input", shape), Value("input")
+    else:
+        border = ActivationQuantizer(scheme)
+        x: QTensor = _observed(border, torch.randn(SAMPLES, *shape[1:]))
+        _settle(module, x)
+        first, start = _open(graph, shape, border)
+    result = emit_layers(graph, module, [start])
+    last = _close(graph, result, workload, batch)
+    return graph.model([first], [last], {})
+
+
+def _observed(border: ActivationQuantizer, x: torch.Tensor) -> QTensor:
+    border.state = QuantState.OBSERVE
+    observed: QTensor = border(x)
+    return observed
+
+
+def _open(graph: Graph, shape: tuple[int, ...], border: ActivationQuantizer) -> tuple[onnx.ValueInfoProto, Value]:
+    """The input that an inner part has."""
+    if not graph.quantized:
+        return tensor("input", shape), Value("input")
+    batch, channels, height, width = shape
+    kind = TensorProto.INT8 if border.scheme.signed_activations else TensorProto.UINT8
+    inner = graph.node("Transpose", ["input"], "input.nchw", perm=[0, 3, 1, 2])
+    return tensor("input", (batch, height, width, channels), kind), graph.read(inner, border, "border")
+
+
+def _close(graph: Graph, result: Value, workload: Workload, batch: int) -> onnx.ValueInfoProto:
+    """The output that a part has."""
+    part = workload.part
+    if isinstance(part, HeadSpec):
+        graph.node("Flatten", [result.name], "output", axis=1)
+        return tensor("output", (batch, part.classes))
+    channels = part.out_channels if isinstance(part, LayerSpec) else part.channels
+    size = -(-workload.size // part.stride)
+    if not graph.quantized:
+        graph.node("Identity", [result.name], "output")
+        return tensor("output", (batch, channels, size, size))
+    kind = TensorProto.INT8 if result.signed else TensorProto.UINT8
+    graph.node("Transpose", [graph.end_in_integers(result)], "output", perm=[0, 2, 3, 1])
+    return tensor("output", (batch, size, size, channels), kind)
