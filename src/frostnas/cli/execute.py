@@ -111,7 +111,8 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from frostnas.config.compose import CONFIG_NAME, add_groups, conf_dir, typed
+    from frostnas.config.compose import add_groups, typed
+    from frostnas.config.groups import CONFIG_NAME, conf_dir
 
     add_groups(Path(options.config_dir) if options.config_dir else None)
     overrides, _ = _split(command, words)

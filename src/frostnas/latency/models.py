@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import onnx
@@ -25,6 +27,17 @@ def empty_model() -> onnx.ModelProto:
         nodes, "empty", [tensor("input", shape, TensorProto.UINT8)], [tensor("output", shape, TensorProto.UINT8)]
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: models are settled on tensors so small that a second one only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from frostnas.engine import Workspace
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
 from frostnas.latency.local import Measured, measure
-from frostnas.latency.models import network_model, workload_model
+from frostnas.latency.models import network_model, one_thread, workload_model
 from frostnas.quant import Scheme
 
 
@@ -42,7 +42,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="frostnas-models-") as name:
         scheme = scheme_of(config.quant)
         files: dict[str, Path] = {}
-        with workspace.progress("emit", len(workloads) + len(nets)) as bar:
+        with workspace.progress("emit", len(workloads) + len(nets)) as bar, one_thread():
             for workload in workloads:
                 model = workload_model(workload, scheme, latency.batch, quantized=quantized)
                 files[workload.key] = _write(model, Path(name), len(files))
@@ -83,8 +83,9 @@ def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[Net
     with tempfile.TemporaryDirectory(prefix="frostnas-models-") as name:
         scheme = scheme_of(quant)
         files: dict[str, Path] = {}
-        for index, spec in enumerate(specs):
-            files[str(index)] = _write(network_model(spec, scheme), Path(name), index)
+        with one_thread():
+            for index, spec in enumerate(specs):
+                files[str(index)] = _write(network_model(spec, scheme), Path(name), index)
         session = measure(files, latency)
     return [session.models[str(index)].hot.p50 for index in range(len(specs))]
 

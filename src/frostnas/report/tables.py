@@ -64,7 +64,8 @@ def block_text(block: BlockSpec) -> str:
 def layer_text(layer: LayerSpec) -> str:
     """A layer in the published notation [kernel, channels, expand, squeeze, stride]."""
     block = layer.block
-    return f"[{block.kernel},{layer.out_channels},{block.expand:g},{block.squeeze},{layer.stride}]"
+    squeeze = block.squeeze if block.expand > 1 else 1
+    return f"[{block.kernel},{layer.out_channels},{block.expand:g},{squeeze or 1},{layer.stride}]"
 
 
 def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
