@@ -16,22 +16,39 @@ class SlotResult:
     choice: str
     candidates: tuple[str, ...]
     probabilities: tuple[float, ...]
-    """Softmax of the final architecture weights, in the order of ``candidates``."""
+    """Softmax of the architecture weights that decided, in the order of ``candidates``; the mean over seeds."""
     margin: float
     """Probability of the choice minus that of the runner-up."""
     clear: bool
     """Whether the margin was large enough to speak of a winner."""
+    agreement: float
+    """Share of the seeds whose own search made this choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockHistoryRow:
     """Architecture weights after one epoch."""
 
+    seed: int
     epoch: int
+    """From 1, over all phases of the seed's search."""
+    phase: str
+    """`warm-up` (floating point, weights only) or `search`."""
     probabilities: dict[str, tuple[float, ...]]
-    """Slot -> softmax over its candidates."""
+    """Slot -> softmax over its candidates; 0 for one that was dropped."""
+    entropy: dict[str, float]
+    """Slot -> entropy as a fraction of that of equal probabilities."""
+    margin: dict[str, float]
     loss: float
-    """Cross-entropy on the architecture half of the training data."""
+    """Cross-entropy on the architecture half of the training data (of the weights' half in the warm-up)."""
+    expected_ms: float
+    """Expected INT8 latency of the proxy network, from the candidates' measured costs."""
+    top1_mixed: float | None
+    """Validation accuracy of the supernet as it is trained; None where paths are sampled."""
+    top1_path: float
+    """Validation accuracy of the present block inside the supernet."""
+    block: str
+    """The present argmax, as a block code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,28 @@ class Contender:
     """Validation accuracies as fractions; INT8 in fake-quant evaluation."""
     latency_ms: float
     """Measured INT8 latency of the proxy network, one image."""
+    predicted_ms: float | None
+    """What the search took it for; None for blocks outside the space."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What one search of several found on its own."""
+
+    seed: int
+    block: BlockSpec
+    best_epoch: int
+    """Search epoch, from 1, whose argmax it is."""
+    probabilities: dict[str, tuple[float, ...]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateCosts:
+    """Measured INT8 costs of the candidates: a block's latency is the reference times one factor per slot."""
+
+    reference_ms: float
+    factors: dict[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +97,10 @@ class BlockResult:
     slots: tuple[SlotResult, ...]
     history: tuple[BlockHistoryRow, ...]
     comparison: tuple[Contender, ...]
+    seeds: tuple[SeedResult, ...]
+    costs: CandidateCosts
+    warnings: tuple[str, ...]
+    """What speaks against trusting the result: slots without a winner, collapse, a gap, seeds that disagree."""
     seed: int
     seconds: float
 

@@ -22,10 +22,10 @@ class ProxyConfig:
 
     stem_channels: int = bounded(32, 8)
     stem_stride: int = bounded(2, 1, 4)
-    widths: list[int] = listed(32, 48, 64)
+    widths: list[int] = listed(32, 48)
     """Output channels per stage; a squeeze by R needs at least 8 R channels before it."""
-    depths: list[int] = listed(1, 2, 1)
-    strides: list[int] = listed(1, 2, 2)
+    depths: list[int] = listed(2, 1)
+    strides: list[int] = listed(2, 1)
     head_channels: int = bounded(128, 8)
 
 
@@ -33,10 +33,10 @@ class ProxyConfig:
 class SearchBlockConfig:
     """Stage 1: DARTS over block slots."""
 
-    batch_size: int = bounded(32, 2)
+    batch_size: int = bounded(64, 2)
     float_epochs: int = bounded(3, 0)
     """StatAssist: weights only, in floating point."""
-    epochs: int = bounded(12, 1)
+    epochs: int = bounded(16, 1)
     """Fake-quantized epochs in which architecture weights move too."""
     order: int = chosen(1, 1, 2)
     """2: the architecture gradient looks through one step of the weights."""
@@ -45,12 +45,12 @@ class SearchBlockConfig:
     """In three phases, drop the weakest candidates of every slot and deepen the proxy network."""
     seeds: int = bounded(1, 1)
     """Independent searches; the block is the argmax of their mean probabilities."""
-    arch_lr: float = bounded(0.03, 0)
+    arch_lr: float = bounded(0.05, 0)
     """Of the architecture weights (Adam)."""
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
-    compare_epochs: int = bounded(12, 1)
+    compare_epochs: int = bounded(8, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
@@ -137,6 +137,8 @@ class SearchNetConfig:
     """StatAssist: sampled paths in floating point."""
     epochs: int = bounded(24, 1)
     """Fake-quantized epochs of the supernet."""
+    share_weights: bool = True
+    """The candidates of a layer are parts of common weights; false gives each its own."""
     population: int = bounded(16, 4)
     generations: int = bounded(6, 1)
     """Population times generations networks are scored by every strategy that scores."""
@@ -182,7 +184,7 @@ class TrainConfig:
     micro_batches: int = bounded(1, 1)
     """Parts that a batch goes through the network in, their gradients summed, to save memory."""
     amp: bool = False
-    """Mixed precision (float16 with loss scaling); CUDA only."""
+    """Mixed precision: float16 with loss scaling on CUDA, bfloat16 on a CPU."""
     resize_from: float = bounded(1.0, 0.25, 1)
     """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
     weights: str | None = None

@@ -1,0 +1,45 @@
+"""Scores of a block inside the supernet, with the supernet's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn import functional as F
+
+from frostnas.data import Images
+from frostnas.quant import ActivationQuantizer, QuantState, set_state
+from frostnas.search.block.mixture import Mixture
+from frostnas.search.block.supernet import Supernet
+
+BATCH = 256
+ORDER = 0  # a fixed shuffle: batch norm takes each batch's statistics, and images may come sorted by class
+
+
+@contextmanager
+def at_rest(supernet: Supernet) -> Iterator[None]:
+    """No range moves inside the block, and no gradient is kept."""
+    states = {module: module.state for module in supernet.modules() if isinstance(module, ActivationQuantizer)}
+    rounding = next(iter(states.values())).quantizes
+    set_state(supernet, QuantState.FROZEN if rounding else QuantState.FLOAT)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, state in states.items():
+            module.state = state
+        supernet.train()
+
+
+def score_inside(supernet: Supernet, mixture: Mixture, images: Images) -> tuple[float, float]:
+    """Top-1 as a fraction, and the mean cross-entropy."""
+    hits = seen = 0
+    loss = 0.0
+    with at_rest(supernet):
+        for pixels, labels in images.batches(BATCH, seed=ORDER):
+            logits = supernet(pixels, mixture)
+            hits += int((logits.argmax(1) == labels).sum())
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            seen += len(labels)
+    return hits / seen, loss / seen

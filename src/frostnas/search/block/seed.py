@@ -1,0 +1,179 @@
+"""One whole search from one seed: warm-up, epochs, phases, and the block it ends with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import torch
+
+from frostnas.artifacts import BlockHistoryRow, SeedResult
+from frostnas.config import Config, Paths
+from frostnas.data import Images, Splits
+from frostnas.data.images import batch_count, derived_seed
+from frostnas.engine import Bar
+from frostnas.search.block.costs import SlotCosts
+from frostnas.search.block.inside import score_inside
+from frostnas.search.block.journal import Journal
+from frostnas.search.block.mixture import one_path
+from frostnas.search.block.plan import Phase, make_phase, phase_count, phase_epochs, survivors
+from frostnas.search.block.searcher import Searcher
+from frostnas.search.block.verdict import entropy, margin
+from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
+
+HALVES, WEIGHTS, ARCHITECTURE = 11, 0, 1  # name the uses of a derived seed
+
+
+def halves(images: Images, seed: int) -> tuple[Images, Images]:
+    """Two parts of equal size without a common image: for the weights and for the architecture."""
+    count = len(images) // 2
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derived_seed(seed, HALVES)))
+    return images.subset(order[:count].sort().values), images.subset(order[count : 2 * count].sort().values)
+
+
+@dataclass
+class Track:
+    """What a search has found so far; plain, so that a checkpoint holds it."""
+
+    phase: int = 0
+    kept: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Slot -> positions in the whole space of the candidates that the phase has."""
+    rows: list[BlockHistoryRow] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class SeedSearch:
+    """A search that stops and goes on at any step."""
+
+    def __init__(
+        self, config: Config, space: BlockSpace, costs: SlotCosts, data: Splits, seed: int, journal: Journal
+    ) -> None:
+        self.config, self.space, self.costs, self.data = config, space, costs, data
+        self.seed, self.journal = seed, journal
+        self.weights_half, self.arch_half = halves(data.train, seed)
+        self.steps = batch_count(len(self.weights_half), config.search_block.batch_size, shuffled=True)
+        whole = {slot: tuple(range(len(candidates))) for slot, candidates in space.slots.items()}
+        self.track = Track(kept=whole)
+        self.clock = time.monotonic()
+        live = journal.live
+        mine = live if live is not None and live["seed"] == seed else None
+        if mine is not None:
+            self.track = msgspec.convert(mine["track"], Track)
+        self.searcher = self._searcher()
+        if mine is not None:
+            self.searcher.load_state_dict(mine["searcher"])
+
+    @property
+    def phase(self) -> Phase:
+        images = self.data.format
+        search, track = self.config.search_block, self.track
+        return make_phase(search, self.space, track.kept, track.phase, images.image_size, len(images.classes))
+
+    def _searcher(self) -> Searcher:
+        device = self.data.train.labels.device
+        costs = self.costs.restricted(self.track.kept)
+        return Searcher(self.config, self.phase, costs, device, self.steps, self.seed)
+
+    def run(self, bar: Bar) -> tuple[SeedResult, list[BlockHistoryRow]]:
+        """Search until the end; the result and a history row per epoch."""
+        while True:
+            while self.searcher.progress.epoch < self.searcher.epochs:
+                self._epoch(bar)
+            if self.track.phase + 1 == phase_count(self.config.search_block):
+                return self._finish(), self.track.rows
+            self._next_phase()
+
+    def _epoch(self, bar: Bar) -> None:
+        searcher, size = self.searcher, self.config.search_block.batch_size
+        searcher.begin_epoch()
+        number, done = searcher.progress.epoch, searcher.progress.step
+        # Two iterators for the whole epoch: one made anew at every step would give the same batch every time.
+        weights = self.weights_half.batches(size, seed=self._order(number, WEIGHTS), augment=True, skip=done)
+        held_out = self.arch_half.batches(size, seed=self._order(number, ARCHITECTURE), skip=done)
+        for weights_batch, arch_batch in zip(weights, held_out, strict=True):
+            searcher.step(weights_batch, arch_batch)
+            bar.step(loss=searcher.progress.loss_sum / searcher.progress.step)
+            self.journal.after_step(self.state_dict)
+        self.track.rows.append(self._row())
+        searcher.next_epoch()
+
+    def _order(self, epoch: int, use: int) -> int:
+        return derived_seed(self.seed, self.track.phase, epoch, use)
+
+    def _row(self) -> BlockHistoryRow:
+        searcher, track = self.searcher, self.track
+        own = {slot: tuple(p.tolist()) for slot, p in searcher.arch.probabilities().items()}
+        mixed = None
+        if self.config.search_block.paths is Paths.all:
+            mixed, _ = score_inside(searcher.supernet, searcher.arch.mixed(), self.data.val)
+        path, _ = self._score(searcher.arch.best())
+        return BlockHistoryRow(
+            seed=self.seed,
+            epoch=len(track.rows) + 1,
+            phase="search" if searcher.searching else "warm-up",
+            probabilities=self._over_whole_space(own),
+            entropy={slot: entropy(p) for slot, p in own.items()},
+            margin={slot: margin(p) for slot, p in own.items()},
+            loss=searcher.progress.loss_sum / max(1, searcher.progress.step),
+            expected_ms=searcher.costs.expected_ms(searcher.arch.probabilities()).item(),
+            top1_mixed=mixed,
+            top1_path=path,
+            block=block_code(searcher.phase.space.decode(searcher.arch.best())),
+        )
+
+    def _over_whole_space(self, own: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        result = {}
+        for slot, candidates in self.space.slots.items():
+            by_place = dict(zip(self.track.kept[slot], own[slot], strict=True))
+            result[slot] = tuple(by_place.get(at, 0.0) for at in range(len(candidates)))
+        return result
+
+    def _score(self, code: tuple[int, ...]) -> tuple[float, float]:
+        """Top-1 and cross-entropy of one block inside the supernet."""
+        searcher = self.searcher
+        path = one_path(searcher.phase.space, code, searcher.device)
+        return score_inside(searcher.supernet, path, self.data.val)
+
+    def _next_phase(self) -> None:
+        former, track = self.searcher, self.track
+        own = {slot: tuple(p.tolist()) for slot, p in former.arch.probabilities().items()}
+        kept = survivors(track.kept, own, track.phase + 1, phase_count(self.config.search_block))
+        logits = {
+            slot: former.arch.logits[slot].detach()[[track.kept[slot].index(place) for place in places]]
+            for slot, places in kept.items()
+        }
+        track.phase, track.kept = track.phase + 1, kept
+        self.searcher = self._searcher()
+        with torch.no_grad():
+            for slot, values in logits.items():
+                self.searcher.arch.logits[slot].copy_(values)
+
+    def _finish(self) -> SeedResult:
+        """The best of the blocks that were ahead after some epoch, by loss and latency with the final weights."""
+        searcher, search = self.searcher, self.config.search_block
+        first = len(self.track.rows) - phase_epochs(search, self.track.phase)
+        ranked = []
+        for row in self.track.rows[first:]:
+            block = parse_block(row.block)
+            _, loss = self._score(searcher.phase.space.encode(block))
+            latency = self.costs.predict_ms(self.space, block) / searcher.costs.mean_ms()
+            ranked.append((loss + search.latency_weight * latency, -row.epoch, block, row))
+        _, _, block, row = min(ranked, key=lambda one: one[:2])
+        return SeedResult(self.seed, block, row.epoch, row.probabilities, self._seconds())
+
+    def _seconds(self) -> float:
+        now = time.monotonic()
+        self.track.seconds += now - self.clock
+        self.clock = now
+        return self.track.seconds
+
+    def state_dict(self) -> dict[str, Any]:
+        self._seconds()
+        return {
+            "seed": self.seed,
+            "track": msgspec.to_builtins(self.track),
+            "searcher": self.searcher.state_dict(),
+        }

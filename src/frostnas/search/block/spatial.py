@@ -1,0 +1,87 @@
+"""The spatial slot: depthwise convolutions share the activation behind them, everything else runs whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from frostnas.nets.ops import make_spatial
+from frostnas.quant import ConvBN, Scheme
+from frostnas.search.block.mixture import Mixture
+from frostnas.search.block.shared import Activations, SharedConv, on_grid, widen
+from frostnas.search.block.weighing import weighted_sum
+
+MIXED = "mixed"
+
+
+def shares_work(module: nn.Module, channels: int) -> bool:
+    """Whether a candidate is one depthwise convolution, so that mixing may happen before its activation."""
+    return isinstance(module, ConvBN) and 1 < module.conv.groups == channels
+
+
+class MixedSpatial(nn.Module):
+    """Every spatial candidate at the largest width; narrower paths use the first channels.
+
+    Candidates must work channel by channel. One depthwise convolution gives one pre-activation; those are mixed, and
+    each activation runs once on the mixture. A candidate without weights runs once for all activations, any other
+    once per activation.
+    """
+
+    def __init__(
+        self, names: Sequence[str], activations: Sequence[str], channels: int, stride: int, scheme: Scheme
+    ) -> None:
+        super().__init__()
+        self.names, self.channels = tuple(names), channels
+        self.convs, self.free, self.whole = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        for name in names:
+            probe = make_spatial(name, channels, stride, "none", scheme)
+            if shares_work(probe, channels):
+                assert isinstance(probe, ConvBN)
+                self.convs[name] = _shared(probe, scheme)
+            elif next(probe.parameters(), None) is None:
+                self.free[name] = probe
+            else:
+                self.whole[name] = nn.ModuleList(
+                    make_spatial(name, channels, stride, activation, scheme) for activation in activations
+                )
+        keys = (MIXED, *self.convs) if self.convs else ()
+        self.activations = nn.ModuleDict({key: Activations(activations, scheme) for key in keys})
+
+    def forward(self, x: Tensor, mixture: Mixture, quantized: bool) -> Tensor:
+        """(N, n, H, W), n up to the largest width -> (N, n, H / stride, W / stride)."""
+        terms: list[tuple[Tensor, Tensor]] = []
+        before: list[tuple[Tensor, Tensor]] = []  # of the activation
+        for at, weight in mixture.live("spatial"):
+            name = self.names[at]
+            if name in self.convs:
+                before.append((self.convs[name](x, x.shape[1], quantized), weight))
+            elif name in self.free:
+                terms.append((self.free[name](on_grid(x)).value, weight))
+            else:
+                terms.append((self._whole(self.whole[name], x, mixture), weight))
+        if before:
+            share = sum(weight for _, weight in before[1:]) + before[0][1]
+            value = weighted_sum((conv, weight / share) for conv, weight in before)
+            key = MIXED if mixture.path is None else self.names[mixture.path["spatial"]]
+            terms.append((self.activations[key](value, mixture.live("activation")), share))
+        return weighted_sum(terms)
+
+    def _whole(self, modules: nn.Module, x: Tensor, mixture: Mixture) -> Tensor:
+        assert isinstance(modules, nn.ModuleList)
+        wide = on_grid(widen(x, self.channels))
+        mixed = weighted_sum((modules[at](wide).value, weight) for at, weight in mixture.live("activation"))
+        return mixed[:, : x.shape[1]]
+
+
+def _shared(probe: ConvBN, scheme: Scheme) -> SharedConv:
+    conv = probe.conv
+    return SharedConv(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0],
+        scheme=scheme,
+        stride=conv.stride[0],
+        dilation=conv.dilation[0],
+        depthwise=True,
+    )

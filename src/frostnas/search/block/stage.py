@@ -1,0 +1,165 @@
+"""The stage: costs, one search per seed, the comparison, the verdict."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from frostnas.artifacts import (
+    BlockHistoryRow,
+    BlockResult,
+    BlockSpec,
+    CandidateCosts,
+    Contender,
+    NetSpec,
+    SeedResult,
+    sha256_of_value,
+)
+from frostnas.config import Config, Paths
+from frostnas.config.compose import to_plain
+from frostnas.data import Splits
+from frostnas.data.images import batch_count
+from frostnas.engine import Workspace
+from frostnas.engine.interrupt import Interrupts
+from frostnas.errors import InputError
+from frostnas.search.block.compare import contenders, train_alone
+from frostnas.search.block.costs import Measure, SlotCosts, measure_costs
+from frostnas.search.block.journal import Journal
+from frostnas.search.block.plan import phase_count
+from frostnas.search.block.proxy import check_proxy, proxy_spec
+from frostnas.search.block.seed import SeedSearch, halves
+from frostnas.search.block.verdict import average, slot_results, warnings
+from frostnas.search.spaces.block import BlockSpace
+
+NAME = "search-block"
+
+
+def run(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> BlockResult:
+    """Search a block, and compare it with published and random ones.
+
+    Raises:
+        InputError: the space, the proxy network or the options do not fit together.
+        SearchError: a loss became NaN or infinite.
+        KeyboardInterrupt: stopped by the user; the next run goes on.
+    """
+    space = BlockSpace(config.space.block)
+    check(config)
+    with Interrupts() as interrupts:
+        journal = Journal(workspace.checkpoints / f"{NAME}.pt", _fingerprint(config, data), interrupts)
+        proxy = partial(_proxy, config, data)
+        costs = msgspec.convert(
+            journal.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure))), SlotCosts
+        )
+        searches = _searches(config, space, costs, data, journal, workspace)
+        seeds = tuple(result for result, _ in searches)
+        history = tuple(row for _, rows in searches for row in rows)
+        block = _agreed(space, seeds)
+        comparison = _comparison(config, space, costs, block, data, measure, journal, workspace)
+    slots = slot_results(space, block, seeds)
+    notes = warnings(slots, history, seeds)
+    for note in notes:
+        workspace.say(f"{NAME}: warning: {note}")
+    factors = {slot: tuple(values) for slot, values in costs.factors.items()}
+    seconds = sum(seed.seconds for seed in seeds)
+    return BlockResult(
+        block,
+        slots,
+        history,
+        comparison,
+        seeds,
+        CandidateCosts(costs.reference_ms, factors),
+        notes,
+        config.seed,
+        seconds,
+    )
+
+
+def check(config: Config) -> None:
+    """Raise InputError for options that do not fit together."""
+    search = config.search_block
+    check_proxy(search.proxy)
+    if search.paths is Paths.sampled and search.order == 2:
+        raise InputError("search_block.order=2: needs search_block.paths=all; a sampled path has no unrolled gradient")
+
+
+def _proxy(config: Config, data: Splits, block: BlockSpec) -> NetSpec:
+    return proxy_spec(config.search_block.proxy, block, data.format.image_size, len(data.format.classes))
+
+
+def _fingerprint(config: Config, data: Splits) -> str:
+    plain = to_plain(config)
+    parts = {key: plain[key] for key in ("seed", "quant", "search_block")}
+    return sha256_of_value([parts, plain["space"]["block"], plain["data"]["augment"], data.record, data.format])
+
+
+def _searches(
+    config: Config, space: BlockSpace, costs: SlotCosts, data: Splits, journal: Journal, workspace: Workspace
+) -> list[tuple[SeedResult, list[BlockHistoryRow]]]:
+    search = config.search_block
+    per_seed = (search.float_epochs * phase_count(search) + search.epochs) * batch_count(
+        len(halves(data.train, config.seed)[0]), search.batch_size, shuffled=True
+    )
+    found = []
+    for seed in range(config.seed, config.seed + search.seeds):
+
+        def work(seed: int = seed) -> Any:
+            one = SeedSearch(config, space, costs, data, seed, journal)
+            done = len(one.track.rows) * one.steps + one.searcher.progress.step
+            with workspace.progress(f"{NAME} seed {seed}", per_seed, done) as bar:
+                return msgspec.to_builtins(one.run(bar))
+
+        found.append(msgspec.convert(journal.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
+    metrics = workspace.metrics(NAME)
+    for _, rows in found:
+        for row in rows:
+            metrics.row(
+                seed=row.seed, epoch=row.epoch, phase=row.phase, loss=row.loss, expected_ms=row.expected_ms,
+                top1_mixed="" if row.top1_mixed is None else row.top1_mixed, top1_path=row.top1_path, block=row.block,
+            )  # fmt: skip
+    return found
+
+
+def _agreed(space: BlockSpace, seeds: tuple[SeedResult, ...]) -> BlockSpec:
+    """The only seed's block; of several, the argmax of the mean probabilities."""
+    if len(seeds) == 1:
+        return seeds[0].block
+    mean = average([seed.probabilities for seed in seeds])
+    return space.decode(tuple(max(range(len(mean[slot])), key=mean[slot].__getitem__) for slot in space.slots))
+
+
+def _comparison(
+    config: Config,
+    space: BlockSpace,
+    costs: SlotCosts,
+    found: BlockSpec,
+    data: Splits,
+    measure: Measure,
+    journal: Journal,
+    workspace: Workspace,
+) -> tuple[Contender, ...]:
+    blocks = contenders(config, space, found)
+    search = config.search_block
+    specs = {block: _proxy(config, data, block) for block in blocks.values()}
+    steps = search.compare_epochs * batch_count(len(data.train), search.batch_size, shuffled=True)
+    scores: dict[BlockSpec, tuple[float, float]] = {}
+    with workspace.progress(f"{NAME} comparison", steps * len(specs)) as bar:
+        for number, (block, spec) in enumerate(specs.items()):
+
+            def work(spec: NetSpec = spec) -> tuple[float, float]:
+                for result in train_alone(config, spec, data):
+                    if result is not None:
+                        return result.top1_fp32, result.top1_int8
+                    bar.step()
+                    journal.after_step(lambda: None)
+                raise AssertionError("training ends in its scores")
+
+            scores[block] = tuple(journal.once(f"contender {number}", work))
+    latencies = dict(zip(specs, journal.once("latencies", lambda: measure(list(specs.values()))), strict=True))
+    return tuple(
+        Contender(
+            name, block, *scores[block], latencies[block], costs.predict_ms(space, block) if block in space else None
+        )
+        for name, block in blocks.items()
+    )
