@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from emitted import as_if_trained, compare, observe, probe_of
 from frostnas import BlockSpec
 from frostnas.nets.ops import ACTIVATIONS, GATES, SPATIAL
 from frostnas.quant import ConvBN
+from tests.emitted import as_if_trained, compare, observe, probe_of
 
 SLOTS = {
     "frost": BlockSpec(),

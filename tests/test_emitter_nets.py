@@ -11,12 +11,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from emitted import as_if_trained, run_file
 from frostnas import LayerSpec, Net, create_model
 from frostnas.artifacts import BlockSpec, HeadSpec, NetSpec, StemSpec
 from frostnas.deploy.emitter import OPSET, emit_net
 from frostnas.deploy.integer_check import float_operations, optimized_graph
 from frostnas.quant import Concat, ConvBN, QuantState, set_state
+from tests.emitted import as_if_trained, run_file
 
 SIZE = 32
 NAMES = ["frostnet_small_0_35", "mobilenet_v2_1_0", "mobilenet_v3_small_1_0", "ghostnet_1_0"]
