@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from frostnas.version import __version__
 
 if TYPE_CHECKING:
     from frostnas.artifacts import (
@@ -59,6 +59,7 @@ __all__ = [
     "NetSpec",
     "StemSpec",
     "TrainResult",
+    "__version__",
     "create_model",
     "load",
     "load_published_weights",
@@ -72,4 +73,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return list(__all__)

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
-from frostnas import __version__
 from frostnas.errors import InputError
+from frostnas.version import __version__
 
 
 class Artifact(Protocol):

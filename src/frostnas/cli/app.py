@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from frostnas import __version__
 from frostnas.cli.completion import complete_override
 from frostnas.cli.execute import Options, execute
+from frostnas.version import __version__
 
 Overrides = Annotated[
     list[str] | None,

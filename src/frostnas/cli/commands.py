@@ -85,7 +85,7 @@ def evaluate(config: Config, path: Path | None, console: Console, quiet: bool) -
         latency_ms_p90=timing.p90,
         size_bytes=file.stat().st_size,
     )
-    return Outcome(result, tables.evaluation_table(result))
+    return Outcome(result, tables.evaluation_view(result))
 
 
 def zoo(config: Config) -> Outcome:

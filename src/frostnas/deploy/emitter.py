@@ -18,7 +18,6 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
-from frostnas import __version__
 from frostnas.nets.net import Net
 from frostnas.quant import (
     ActivationQuantizer,
@@ -31,6 +30,7 @@ from frostnas.quant import (
     MaxPool,
     Multiply,
 )
+from frostnas.version import __version__
 
 OPSET = 17
 IR_VERSION = 8

@@ -11,7 +11,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from frostnas import __version__
 from frostnas.artifacts import ExportReport, ModelFile, Timing, TrainResult, sha256_of, sha256_of_value, write_atomic
 from frostnas.config import Config
 from frostnas.data import Images
@@ -20,6 +19,7 @@ from frostnas.deploy.integer_check import float_operations
 from frostnas.deploy.runtime import OnnxClassifier, metadata_of
 from frostnas.nets import Net
 from frostnas.quant import QuantState, check_ranges, set_state
+from frostnas.version import __version__
 
 INT8_NAME, FP32_NAME = "model.int8.onnx", "model.fp32.onnx"
 BATCH = 256

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Group
 from rich.table import Table
 
 from frostnas.artifacts import (
@@ -159,26 +160,32 @@ def _block_table(result: BlockResult, path: Path) -> Table:
     return table
 
 
-def evaluation_table(result: Evaluation) -> Table:
-    """Accuracy per class under the totals."""
-    title = (
-        f"{result.path}: top-1 {_percent(result.top1)}, top-5 {_percent(result.top5)} of {result.images} images, "
-        f"{result.latency_ms_p50:.3f} ms (p90 {result.latency_ms_p90:.3f}), {_kib(result.size_bytes)}"
+def evaluation_view(result: Evaluation) -> Group:
+    """The totals over accuracy per class."""
+    totals = _facts(
+        result.path,
+        [
+            ("top-1", f"{_percent(result.top1)} of {result.images} images"),
+            ("top-5", _percent(result.top5)),
+            ("latency", f"{_ms(result.latency_ms_p50)} (p90 {_ms(result.latency_ms_p90)})"),
+            ("size", _kib(result.size_bytes)),
+        ],
     )
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for name in ("class", "images", "precision", "recall"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for one in result.classes:
         table.add_row(one.name, str(one.images), _percent(one.precision), _percent(one.recall))
-    return table
+    return Group(totals, table)
 
 
 def zoo_table(rows: list[ZooRow]) -> Table:
-    """Named networks with their cost."""
+    """Named networks with their cost; latency where a table gave it."""
     table = Table(title="Networks at 224 x 224, 1000 classes", title_justify="left", title_style="bold")
-    for name in ("name", "family", "width", "parameters", "multiply-adds", "latency"):
-        table.add_column(name, justify="left" if name in ("name", "family") else "right", no_wrap=True)
+    measured = any(row.latency_ms is not None for row in rows)
+    for name in ("name", "parameters", "multiply-adds", *(["latency"] if measured else [])):
+        table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
     for row in rows:
-        latency = "" if row.latency_ms is None else _ms(row.latency_ms)
-        table.add_row(row.name, row.family, f"{row.width:g}", f"{row.params:,}", f"{row.macs:,}", latency)
+        latency = [_ms(row.latency_ms)] if measured else []
+        table.add_row(row.name, f"{row.params:,}", f"{row.macs:,}", *latency)
     return table

@@ -1,0 +1,125 @@
+"""The chain as a user runs it: every stage real, in one run directory, on the bundled digits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import frostnas
+from tests.tiny import TINY
+
+FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
+ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
+
+
+def command(run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [*FROSTNAS, words[0], f"run_dir={run_dir}", *TINY, *words[1:]]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory after `frostnas run`."""
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    done = command(folder, "run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"search-block", "profile-latency", "search-net", "train", "export"}
+    return folder
+
+
+def test_every_stage_leaves_its_artifact(finished: Path) -> None:
+    for name in [*ARTIFACTS, "latency.csv", "pareto.csv", "weights.safetensors", "config.yaml", "frostnas.log"]:
+        assert (finished / name).is_file(), name
+    assert {file.stem for file in (finished / "metrics").iterdir()} >= {"search-block", "search-net", "train"}
+
+
+def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in finished.glob("*.json")}
+    done = command(finished, "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("already done") == 5
+    assert {file: file.stat().st_mtime_ns for file in finished.glob("*.json")} == before
+    for line in ("block found", "network", "parameters", "multiply-adds", "top-1 FP32", "fake-quant", "INT8", "files"):
+        assert line in done.stdout
+
+
+def test_other_settings_are_refused_by_name_and_nothing_is_overwritten(finished: Path) -> None:
+    before = (finished / "train.json").read_bytes()
+    done = command(finished, "train", "train.epochs=3")
+    assert done.returncode == 2
+    assert "train.json: was made with other train.epochs (2, now 3)" in done.stderr
+    assert (finished / "train.json").read_bytes() == before
+
+
+def test_the_exported_file_documents_itself_and_takes_any_batch(finished: Path) -> None:
+    session = ort.InferenceSession(str(finished / "model.int8.onnx"), providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == [str(digit) for digit in range(10)]
+    assert metadata["image_size"] == "8"
+    assert len(json.loads(metadata["mean"])) == len(json.loads(metadata["std"])) == 3
+    assert metadata["frostnas_version"] == frostnas.__version__
+    assert len(metadata["net_sha256"]) == 64
+    for batch in (1, 5):
+        (logits,) = session.run(["logits"], {"image": np.zeros((batch, 3, 8, 8), np.float32)})
+        assert np.asarray(logits).shape == (batch, 10)
+
+
+def test_the_split_is_stored_and_stratified(finished: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    split = frostnas.load(finished / "train.json", frostnas.TrainResult).value.split
+    assert split.test == 360 and split.test_indices is not None and len(set(split.test_indices)) == 360
+    counts = np.bincount(load_digits().target[list(split.test_indices)])
+    assert counts.min() >= 34 and counts.max() <= 38
+
+
+def test_the_latency_of_the_chosen_network_is_within_its_budget(finished: Path) -> None:
+    net = frostnas.load(finished / "net.json", frostnas.NetResult).value
+    assert 0 < net.predicted_ms <= net.budget_ms
+    report = frostnas.load(finished / "export.json", frostnas.ExportReport).value
+    assert report.predicted_ms == pytest.approx(net.predicted_ms)
+    assert report.int8.latency_ms_p50 > 0 and report.fp32.latency_ms_p50 > 0
+
+
+def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> None:
+    done = command(finished, "evaluate", str(finished / "model.int8.onnx"), "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    report = frostnas.load(finished / "export.json", frostnas.ExportReport).value
+    assert result["top1"] == report.int8.top1
+    assert sum(sum(row) for row in result["confusion"]) == 360
+
+
+def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    with (copy / "latency.csv").open("a") as file:
+        file.write("\n")
+    (copy / "net.json").unlink()
+    done = command(copy, "search-net")
+    assert done.returncode == 2
+    assert "latency.csv: is not the file that its latency.json was written with" in done.stderr
+    assert not (copy / "net.json").exists()
+
+
+def test_a_run_directory_in_use_is_refused(finished: Path) -> None:
+    from frostnas.engine import Workspace
+
+    with Workspace.open(finished, quiet=True):
+        done = command(finished, "run")
+    assert done.returncode == 2
+    assert "another process" in done.stderr
+
+
+def test_quiet_prints_only_the_result(finished: Path) -> None:
+    done = command(finished, "export", "--quiet")
+    assert done.returncode == 0
+    assert "already done" not in done.stdout and done.stderr == ""

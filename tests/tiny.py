@@ -1,0 +1,37 @@
+"""Overrides that make the whole chain small: the same code, few steps."""
+
+from __future__ import annotations
+
+TINY = [
+    "data.image_size=8",
+    "space.block.spatial=[depthwise_3,max_pool_3]",
+    "space.block.activation=[relu]",
+    "space.block.reuse=[none,squeeze_2]",
+    "space.network.widths=[16,24]",
+    "space.network.depths=[2,1]",
+    "space.network.strides=[1,2]",
+    "space.network.stem_channels=16",
+    "space.network.head_channels=32",
+    "search_block.float_epochs=1",
+    "search_block.epochs=1",
+    "search_block.compare_epochs=1",
+    "search_block.random_blocks=1",
+    "search_block.batch_size=128",
+    "search_block.proxy.widths=[16]",
+    "search_block.proxy.depths=[1]",
+    "search_block.proxy.strides=[2]",
+    "search_block.proxy.head_channels=32",
+    "latency.rounds=2",
+    "latency.round_ms=0.5",
+    "latency.fit_networks=4",
+    "latency.held_out_networks=2",
+    "search_net.float_epochs=1",
+    "search_net.epochs=1",
+    "search_net.population=4",
+    "search_net.generations=1",
+    "search_net.front_networks=0",
+    "search_net.recalibration_batches=1",
+    "train.float_epochs=2",
+    "train.epochs=2",
+    "train.frozen_epochs=1",
+]
