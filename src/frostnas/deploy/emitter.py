@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
 from frostnas.nets.net import Net
+from frostnas.nets.trace import trace
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -35,7 +36,6 @@ from frostnas.version import __version__
 OPSET = 17
 IR_VERSION = 8
 Infos = Sequence[onnx.ValueInfoProto]
-LEAVES = (ActivationQuantizer, Add, Concat, ConvBN, Dropout, GlobalAveragePool, HardSwish, MaxPool, Multiply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,6 @@ class Graph:
     quantized: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
-    _names: int = 0
 
     def constant(self, name: str, value: np.ndarray[Any, Any]) -> str:
         if name not in self.initializers:
@@ -236,16 +235,11 @@ def tensor(name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT)
     return helper.make_tensor_value_info(name, kind, list(shape))
 
 
-class _LayerTracer(fx.Tracer):
-    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, LEAVES)
-
-
 def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
     """Write every layer of ``module`` in the order of its `forward`."""
     values: dict[fx.Node, Value] = {}
     remaining = iter(inputs)
-    for node in _LayerTracer().trace(module).nodes:
+    for node in trace(module).nodes:
         if node.op == "placeholder":
             values[node] = next(remaining)
         elif node.op == "call_module":

@@ -10,6 +10,7 @@ from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
 from frostnas.errors import InputError
 from frostnas.nets.comparison import efficientnet_lite0, ghostnet, mobilenet_v2, mobilenet_v3
 from frostnas.nets.net import Net
+from frostnas.quant import Scheme
 
 FROST = BlockSpec()
 NAMED_BLOCKS = {
@@ -100,21 +101,31 @@ def zoo_spec(name: str, classes: int = 1000, image_size: int = 224) -> NetSpec:
     """The spec of a named network.
 
     Raises:
-        InputError: there is no network of that name.
+        InputError: there is no network of that name, or a number is not positive.
     """
+    if classes < 1 or image_size < 1:
+        raise InputError(f"{name}: classes={classes}, image_size={image_size}; expected at least 1 of each")
     if name not in _ENTRIES:
         raise InputError(f"{name}: no such network; expected one of {', '.join(_ENTRIES)}")
     return _ENTRIES[name].spec(classes, image_size)
 
 
-def create_model(name: str, num_classes: int = 1000, *, image_size: int = 224, features_only: bool = False) -> Net:
+def create_model(
+    name: str,
+    num_classes: int = 1000,
+    *,
+    image_size: int = 224,
+    features_only: bool = False,
+    scheme: Scheme | None = None,
+) -> Net:
     """A named network with fresh weights, in floating point; `frostnas.quant.set_state` makes it quantized.
 
     Args:
         features_only: leave the head out; the forward pass gives the maps at strides 4, 8, 16 and 32, and
             `Net.feature_maps` their channels.
+        scheme: integer ranges of the quantized form; uint8 activations and 8-bit weights if left out.
 
     Raises:
-        InputError: there is no network of that name.
+        InputError: there is no network of that name, or a number is not positive.
     """
-    return Net(zoo_spec(name, num_classes, image_size), features_only=features_only)
+    return Net(zoo_spec(name, num_classes, image_size), scheme, features_only=features_only)
