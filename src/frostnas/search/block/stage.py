@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -44,24 +45,16 @@ def run(config: Config, data: Splits, measure: Measure, workspace: Workspace) ->
         SearchError: a loss became NaN or infinite.
         KeyboardInterrupt: stopped by the user; the next run goes on.
     """
-    space = BlockSpace(config.space.block)
-    check(config)
     with Interrupts() as interrupts:
-        journal = Journal(workspace.checkpoints / f"{NAME}.pt", _fingerprint(config, data), interrupts)
-        proxy = partial(_proxy, config, data)
-        costs = msgspec.convert(
-            journal.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure))), SlotCosts
-        )
-        searches = _searches(config, space, costs, data, journal, workspace)
-        seeds = tuple(result for result, _ in searches)
-        history = tuple(row for _, rows in searches for row in rows)
-        block = _agreed(space, seeds)
-        comparison = _comparison(config, space, costs, block, data, measure, journal, workspace)
+        journal = _journal(config, data, workspace, interrupts)
+        found = _search(config, data, measure, workspace, journal)
+        comparison = _comparison(config, found, data, measure, journal, workspace)
+    space, block, seeds, history = found.space, found.block, found.seeds, found.history
     slots = slot_results(space, block, seeds)
     notes = warnings(slots, history, seeds)
     for note in notes:
         workspace.say(f"{NAME}: warning: {note}")
-    factors = {slot: tuple(values) for slot, values in costs.factors.items()}
+    factors = {slot: tuple(values) for slot, values in found.costs.factors.items()}
     seconds = sum(seed.seconds for seed in seeds)
     return BlockResult(
         block,
@@ -69,11 +62,44 @@ def run(config: Config, data: Splits, measure: Measure, workspace: Workspace) ->
         history,
         comparison,
         seeds,
-        CandidateCosts(costs.reference_ms, factors),
+        CandidateCosts(found.costs.reference_ms, factors),
         notes,
         config.seed,
         seconds,
     )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the searches ended with, before any comparison."""
+
+    space: BlockSpace
+    costs: SlotCosts
+    block: BlockSpec
+    seeds: tuple[SeedResult, ...]
+    history: tuple[BlockHistoryRow, ...]
+
+
+def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> Found:
+    """`run` without the comparison."""
+    with Interrupts() as interrupts:
+        return _search(config, data, measure, workspace, _journal(config, data, workspace, interrupts))
+
+
+def _journal(config: Config, data: Splits, workspace: Workspace, interrupts: Interrupts) -> Journal:
+    return Journal(workspace.checkpoints / f"{NAME}.pt", _fingerprint(config, data), interrupts)
+
+
+def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace, journal: Journal) -> Found:
+    space = BlockSpace(config.space.block)
+    check(config)
+    proxy = partial(_proxy, config, data)
+    measured = journal.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure)))
+    costs = msgspec.convert(measured, SlotCosts)
+    searches = _searches(config, space, costs, data, journal, workspace)
+    seeds = tuple(result for result, _ in searches)
+    history = tuple(row for _, rows in searches for row in rows)
+    return Found(space, costs, _agreed(space, seeds), seeds, history)
 
 
 def check(config: Config) -> None:
@@ -131,16 +157,14 @@ def _agreed(space: BlockSpace, seeds: tuple[SeedResult, ...]) -> BlockSpec:
 
 def _comparison(
     config: Config,
-    space: BlockSpace,
-    costs: SlotCosts,
-    found: BlockSpec,
+    found: Found,
     data: Splits,
     measure: Measure,
     journal: Journal,
     workspace: Workspace,
 ) -> tuple[Contender, ...]:
-    blocks = contenders(config, space, found)
-    search = config.search_block
+    space, costs, search = found.space, found.costs, config.search_block
+    blocks = contenders(config, space, found.block)
     specs = {block: _proxy(config, data, block) for block in blocks.values()}
     steps = search.compare_epochs * batch_count(len(data.train), search.batch_size, shuffled=True)
     scores: dict[BlockSpec, tuple[float, float]] = {}
