@@ -34,9 +34,9 @@ class SearchBlockConfig:
     """Stage 1: DARTS over block slots."""
 
     batch_size: int = bounded(64, 2)
-    float_epochs: int = bounded(3, 0)
+    float_epochs: int = bounded(2, 0)
     """StatAssist: weights only, in floating point."""
-    epochs: int = bounded(16, 1)
+    epochs: int = bounded(12, 1)
     """Fake-quantized epochs in which architecture weights move too."""
     order: int = chosen(1, 1, 2)
     """2: the architecture gradient looks through one step of the weights."""
@@ -50,7 +50,7 @@ class SearchBlockConfig:
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
-    compare_epochs: int = bounded(8, 1)
+    compare_epochs: int = bounded(5, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)

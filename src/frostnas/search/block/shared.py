@@ -44,8 +44,22 @@ class SharedConv(nn.Module):
         if quantized:
             weight = fake_quantize_weight(weight, self.scheme)
         groups = rows if self.depthwise else 1
-        y = F.conv2d(x, weight, None, conv.stride, conv.padding, conv.dilation, groups)
+        weight = undilated(weight, int(conv.dilation[0]))
+        y = F.conv2d(x, weight, None, conv.stride, conv.padding, 1, groups)
         return F.batch_norm(y, None, None, bn.weight[:rows], bn.bias[:rows], training=True, eps=bn.eps)
+
+
+def undilated(weight: Tensor, dilation: int) -> Tensor:
+    """The same convolution with its holes filled by zeros, (C, 1, k, k) -> (C, 1, d (k - 1) + 1, d (k - 1) + 1).
+
+    On CPU the backward pass of a dilated depthwise convolution costs six times that of the dense one.
+    """
+    if dilation == 1:
+        return weight
+    side = dilation * (weight.shape[-1] - 1) + 1
+    dense = weight.new_zeros(*weight.shape[:2], side, side)
+    dense[..., ::dilation, ::dilation] = weight
+    return dense
 
 
 def make_activation(name: str, scheme: Scheme) -> nn.Module:
