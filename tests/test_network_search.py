@@ -16,17 +16,19 @@ from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
 from frostnas.engine import Workspace, seed_all
 from frostnas.errors import InputError
-from frostnas.nets.net import Net
+from frostnas.nets import Net, count
 from frostnas.quant import ConvBN, QuantState, Scheme, set_state
 from frostnas.search import net
 from frostnas.search.net import loop
-from frostnas.search.net.budget import make_task
 from frostnas.search.net.decisions import Decisions, Expectation
+from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Scorer
 from frostnas.search.net.stage import Target, search
 from frostnas.search.net.supernet import Supernet
+from frostnas.search.net.task import make_task
 from frostnas.search.spaces.network import NetworkSpace, parse_arch
-from test_network_space import table_of, tiny
+from frostnas.search.spaces.trellis import path_cost
+from tests.test_network_space import BLOCKS, table_of, tiny
 
 TINY = (
     "data.image_size=8",
@@ -75,19 +77,23 @@ def test_a_step_runs_one_path_and_moves_no_other_weight(data: Splits) -> None:
     torch.nn.functional.cross_entropy(supernet(pixels, arch), labels).backward()
     alone = Net(supernet.space.decode(arch))
     assert len(ran) == sum(isinstance(module, ConvBN) for module in alone.modules())
-    moved = {id(p) for p in supernet.parameters() if p.grad is not None}
-    assert moved == {id(p) for p in supernet.path(arch).parameters()}
+    moved = {name for name, p in supernet.named_parameters() if p.grad is not None and "shared" not in name}
+    own = {id(p) for p in supernet.path(arch).parameters()}
+    assert moved == {name for name, p in supernet.named_parameters() if id(p) in own}
 
 
-def test_a_path_computes_what_the_network_of_its_spec_computes(data: Splits) -> None:
-    supernet = Supernet(space_of(tiny_config()), Scheme())
-    arch = supernet.space.draw(random.Random(1))
-    alone = Net(supernet.space.decode(arch))
-    path = list(supernet.path(arch))
-    for ours, theirs in zip(path, [alone.input, alone.stem, *alone.layers, alone.head], strict=True):
-        theirs.load_state_dict(ours.state_dict())
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_path_computes_what_the_network_of_its_spec_computes(data: Splits, block: BlockSpec, share: bool) -> None:
+    space = tiny(block, width_factors=[1.0, 1.5])
+    supernet = Supernet(space, Scheme(), share_weights=share)
     pixels, _ = next(iter(data.train.batches(8)))
-    assert torch.equal(supernet.eval()(pixels, arch), alone.eval()(pixels))
+    for seed in range(5):
+        arch = space.draw(random.Random(seed))
+        alone = supernet.extract(arch)
+        assert alone.spec == space.decode(arch)
+        with torch.no_grad():
+            assert torch.equal(supernet.eval()(pixels, arch), alone.eval()(pixels))
 
 
 def test_a_score_depends_on_neither_order_nor_former_statistics(data: Splits) -> None:
@@ -135,6 +141,37 @@ def test_every_strategy_picks_close_under_the_budget(
     assert all(parse_arch(row.network) for row in rows)
 
 
+def test_limits_hold_together(table: LatencyTable) -> None:
+    space, count = space_of(tiny_config()), ResourceCounter()
+    middle = space.to_path(space.draw(random.Random(3)))
+    budget = BudgetConfig(
+        fraction=0.5,
+        size_bytes=int(path_cost(middle, count.size_bytes)),
+        macs=int(path_cost(middle, count.macs)),
+        peak_activation_bytes=8 * 8 * 16 * 8,
+    )
+    task, rng = make_task(budget, space, table, 4), random.Random(0)
+    assert task.admits(task.sure)
+    for _ in range(20):
+        path = space.to_path(task.draw(task.window(), rng))
+        assert path_cost(path, table.workload_ms) <= task.budget_ms
+        assert path_cost(path, count.size_bytes) <= budget.size_bytes
+        assert path_cost(path, count.macs) <= budget.macs
+        assert max(count.peak_activation_bytes(p) for edge in path for p in edge.parts) <= budget.peak_activation_bytes
+
+
+@pytest.mark.parametrize("key", ["size_bytes", "macs", "peak_activation_bytes"])
+def test_an_impossible_limit_names_its_key_and_the_least(key: str, table: LatencyTable) -> None:
+    with pytest.raises(InputError, match=rf"budget\.{key}=5: .* the least is \d+"):
+        make_task(BudgetConfig(**{key: 5}), space_of(tiny_config()), table, 4)
+
+
+def test_resources_add_up_to_those_of_the_whole_network() -> None:
+    space, counter = space_of(tiny_config()), ResourceCounter()
+    spec = space.sample(random.Random(5))
+    assert sum(counter.macs(part) for part in spec.workloads()) == count(spec).macs
+
+
 class Stop(Exception):
     """Stands for a kill."""
 
@@ -155,7 +192,7 @@ def test_a_killed_search_goes_on_to_the_same_network(
         resumed = net.run(config, data, BlockSpec(), table, workspace)
     assert resumed[1] == whole[1]
     assert replace(resumed[0], seconds=0.0) == replace(whole[0], seconds=0.0)
-    files = [(tmp_path / name / "metrics" / "search_net.csv").read_text() for name in ("whole", "killed")]
+    files = [(tmp_path / name / "metrics" / "search-net.csv").read_text() for name in ("whole", "killed")]
     assert files[0] == files[1]
 
 

@@ -25,7 +25,7 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, fingerpr
             trainer.load_state_dict(state)
             progress = trainer.progress
             workspace.say(f"search-net: going on from epoch {progress.epoch + 1}, step {progress.step + 1}")
-        metrics = workspace.metrics("search_net", keep=progress.epoch)
+        metrics = workspace.metrics("search-net", keep=progress.epoch)
         with workspace.progress("supernet", trainer.epochs * steps, progress.epoch * steps + progress.step) as bar:
             while progress.epoch < trainer.epochs:
                 trainer.begin_epoch()

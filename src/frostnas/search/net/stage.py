@@ -17,7 +17,7 @@ from frostnas.engine import Workspace, seed_all
 from frostnas.engine.interrupt import Interrupts
 from frostnas.quant import Scheme
 from frostnas.search.net import strategies
-from frostnas.search.net.budget import Task, make_task, spread
+from frostnas.search.net.budget import Task
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import train
 from frostnas.search.net.pareto import pareto_rows
@@ -25,6 +25,7 @@ from frostnas.search.net.policy import Policy, UniformPaths
 from frostnas.search.net.saving import Saver
 from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.supernet import Supernet
+from frostnas.search.net.task import make_task
 from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.network import Arch, NetworkSpace
 
@@ -85,7 +86,7 @@ def _trained(
     """The trained supernet, and what the policy of its paths has learnt."""
     scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
     search, space = config.search_net, tasks[0].space
-    supernet = Supernet(space, scheme)
+    supernet = Supernet(space, scheme, share_weights=search.share_weights)
     supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = batch_count(len(data.train), search.batch_size, shuffled=True)
     policy: Policy = UniformPaths(space, config.seed)
@@ -131,7 +132,7 @@ def _score(
         picks = []
         for number, task in enumerate(tasks):
             picks.append(_picker(search.strategy, policy, number)(task, evaluate, search, config.seed))
-            for arch in spread(task, search.front_networks, config.seed):
+            for arch in task.spread(search.front_networks, config.seed):
                 evaluate(arch)
         saver.save()
     return picks

@@ -6,32 +6,37 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from frostnas.nets.blocks import build_block
-from frostnas.nets.net import build_head, build_stem
+from frostnas.artifacts import LayerSpec
+from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, Scheme
+from frostnas.search.net.sharing import SharedWeights
 from frostnas.search.spaces.network import Arch, NetworkSpace
 from frostnas.search.spaces.trellis import Edge, Slot
 
 
 class Supernet(nn.Module):
-    """Candidates with batch norm and ranges of their own; stem, first block and head are shared.
+    """Candidates with batch norm and ranges of their own; stem, first block and head belong to all networks.
 
-    A candidate belongs to one layer of one stage and to its input channels, so that no weight is cut or padded.
+    The candidates of a layer have their weights in common, or each its own, which takes many more steps to train.
     """
 
-    def __init__(self, space: NetworkSpace, scheme: Scheme) -> None:
+    def __init__(self, space: NetworkSpace, scheme: Scheme, *, share_weights: bool = True) -> None:
         super().__init__()
-        self.space = space
+        self.space, self.scheme = space, scheme
         self.input = ActivationQuantizer(scheme)
         self.stem = build_stem(space.stem, scheme)
-        self.candidates = nn.ModuleDict()
         self.first = build_block(space.stem.channels, space.first, scheme)
-        for edges in space.trellis.edges:
-            for edge in edges:
-                kind, stage, layer = edge.slot
-                if kind == "op":
-                    (part,) = edge.parts
-                    self.candidates[_name(stage, layer, part.key)] = build_block(part.in_channels, part.part, scheme)  # type: ignore[arg-type]
+        self.candidates = nn.ModuleDict()
+        self.shared = nn.ModuleDict()
+        layers: dict[str, list[tuple[int, nn.Module]]] = {}
+        for edge in (edge for edges in space.trellis.edges for edge in edges if edge.slot[0] == "op"):
+            part = edge.parts[0]
+            assert isinstance(part.part, LayerSpec)
+            block = build_block(part.in_channels, part.part, scheme)
+            self.candidates[_name(edge)] = block
+            layers.setdefault(_layer(edge), []).append((part.in_channels, block))
+        if share_weights:
+            self.shared.update({layer: SharedWeights(blocks) for layer, blocks in layers.items()})
         # Last, so that the classifier is the last layer, which is how the weight-decay groups find it.
         self.heads = nn.ModuleDict({str(width): build_head(width, space.head, scheme) for width in space.widths[-1]})
         for name, module in self.named_modules():
@@ -39,9 +44,13 @@ class Supernet(nn.Module):
                 module.name = name
 
     def candidate(self, edge: Edge) -> nn.Module | None:
-        """The block that a decision stands for; None for a width or a depth."""
-        kind, stage, layer = edge.slot
-        return self.candidates[_name(stage, layer, edge.parts[0].key)] if kind == "op" else None
+        """The block that a decision stands for, with its weights in place; None for a width or a depth."""
+        if edge.slot[0] != "op":
+            return None
+        block = self.candidates[_name(edge)]
+        if self.shared:
+            self.shared[_layer(edge)].bind(block)  # type: ignore[operator]
+        return block
 
     def path(self, arch: Arch) -> nn.ModuleList:
         """Every module that the path runs, shared ones included."""
@@ -65,6 +74,26 @@ class Supernet(nn.Module):
                 x = QTensor(x.value * gates[edge.slot].to(x.value), x.scale)
         return self.head(arch)(x).value.flatten(1)  # type: ignore[no-any-return]
 
+    def extract(self, arch: Arch) -> Net:
+        """The path as a network of its own, with copies of its weights, statistics and ranges."""
+        net = Net(self.space.decode(arch), self.scheme)
+        parts = [net.input, net.stem, *net.layers, net.head]
+        for ours, theirs in zip(self.path(arch), parts, strict=True):
+            assert theirs is not None
+            theirs.load_state_dict(ours.state_dict(), strict=False)
+            for conv, whole in zip(_convs(theirs), _convs(ours), strict=True):
+                conv.weight.data.copy_(whole.weight)
+        return net
 
-def _name(stage: int, layer: int, key: str) -> str:
-    return f"{stage}_{layer}_{key.replace('.', 'p')}"
+
+def _convs(module: nn.Module) -> list[nn.Conv2d]:
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+
+
+def _layer(edge: Edge) -> str:
+    _, stage, layer = edge.slot
+    return f"{stage}_{layer}"
+
+
+def _name(edge: Edge) -> str:
+    return f"{_layer(edge)}_{edge.parts[0].key.replace('.', 'p')}"

@@ -57,6 +57,20 @@ class Trellis:
             for rest in self.paths(edge.target):
                 yield (edge, *rest)
 
+    def within(self, cost: Cost, limit: float) -> Trellis:
+        """Without the decisions that have a part of more than ``limit``."""
+        kept = (tuple(e for e in edges if all(cost(p) <= limit for p in e.parts)) for edges in self.edges)
+        return Trellis(tuple(kept))
+
+    def least_peak(self, cost: Cost) -> float:
+        """The smallest possible cost of a path's dearest part."""
+        peak = [math.inf] * len(self.edges)
+        peak[-1] = 0.0
+        for node in reversed(range(len(self.edges) - 1)):
+            for edge in self.edges[node]:
+                peak[node] = min(peak[node], max([peak[edge.target], *map(cost, edge.parts)]))
+        return peak[0]
+
     def cheapest(self, cost: Cost, *, dearest: bool = False) -> tuple[Path, float]:
         """The path of least (or greatest) total cost, and that cost."""
         sign = -1.0 if dearest else 1.0
