@@ -1,0 +1,305 @@
+"""The block-search stage on a toy data set: the classic faults of such code are absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from frostnas.artifacts import BlockResult, BlockSpec, ImageFormat, NetSpec, Provenance, SplitRecord, load, save
+from frostnas.config import BlockSpaceConfig, Config
+from frostnas.config.compose import compose_config
+from frostnas.config.data import AugmentConfig
+from frostnas.data import Splits
+from frostnas.data.memory import MemoryImages
+from frostnas.engine import Workspace
+from frostnas.errors import InputError
+from frostnas.search import block as search_block
+from frostnas.search.block import compare, journal, seed
+from frostnas.search.block.costs import SlotCosts, measure_costs
+from frostnas.search.block.mixture import Architecture
+from frostnas.search.block.plan import survivors
+from frostnas.search.block.searcher import Searcher
+from frostnas.search.block.seed import halves
+from frostnas.search.block.verdict import entropy, margin, slot_results, warnings
+from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
+
+TINY = [
+    "search_block.batch_size=16",
+    "search_block.float_epochs=1",
+    "search_block.epochs=2",
+    "search_block.compare_epochs=1",
+    "search_block.random_blocks=1",
+    "search_block.proxy.stem_channels=16",
+    "search_block.proxy.widths=[16]",
+    "search_block.proxy.depths=[1]",
+    "search_block.proxy.strides=[1]",
+    "search_block.proxy.head_channels=16",
+    "space.block.reuse=[none,squeeze_2]",
+    "space.block.expand=[2,3]",
+    "space.block.spatial=[depthwise_3,depthwise_5,max_pool_3]",
+    "space.block.activation=[relu,hard_swish]",
+]
+CPU = torch.device("cpu")
+IMAGES = ImageFormat(("left", "right"), 8, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def pictures(count: int, salt: int) -> MemoryImages:
+    """Noise that is brighter on the side that the label names; the top left pixel numbers the image."""
+    generator = torch.Generator().manual_seed(salt)
+    pixels = torch.randint(0, 120, (count, 3, 8, 8), generator=generator)
+    labels = torch.arange(count) % 2
+    pixels[labels == 0, :, :, :4] += 100
+    pixels[labels == 1, :, :, 4:] += 100
+    pixels[:, :, 0, 0] = torch.arange(count).view(-1, 1)
+    return MemoryImages(pixels.to(torch.uint8), labels, IMAGES, AugmentConfig())
+
+
+DATA = Splits(IMAGES, SplitRecord("toy", 0, 96, 24, 24, None, None), pictures(96, 0), pictures(24, 1), pictures(24, 2))
+
+
+def measure(specs: Sequence[NetSpec]) -> list[float]:
+    """Made-up latencies in which every slot counts."""
+
+    def cost(block: BlockSpec) -> float:
+        extra = 0.3 * (block.gate != "none") + 0.2 * (block.activation == "hard_swish") + 0.1 * (block.skip == "add")
+        return 1 + block.expand * (1 + 0.1 * block.kernel) + block.squeeze * 0.2 + extra
+
+    return [cost(spec.layers[0].block) for spec in specs]
+
+
+def config_of(*overrides: str) -> Config:
+    return compose_config([*TINY, *overrides])
+
+
+def search(folder: Path, *overrides: str) -> BlockResult:
+    with Workspace.open(folder, quiet=True) as workspace:
+        return search_block.run(config_of(*overrides), DATA, measure, workspace)
+
+
+def timeless(result: BlockResult) -> BlockResult:
+    return replace(result, seconds=0.0, seeds=tuple(replace(seed, seconds=0.0) for seed in result.seeds))
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> BlockResult:
+    return search(tmp_path_factory.mktemp("run"))
+
+
+def test_the_result_is_a_block_of_the_space_with_its_history_and_its_rivals(result: BlockResult) -> None:
+    assert result.block in BlockSpace(config_of().space.block)
+    assert [row.phase for row in result.history] == ["warm-up", "search", "search"]
+    assert [one.name for one in result.comparison][:4] == ["found", "frost", "mobilenet_v2", "mobilenet_v3"]
+    assert len(result.comparison) == 5
+    assert all(0 <= one.top1_int8 <= 1 and one.latency_ms > 0 for one in result.comparison)
+
+
+def test_the_result_is_read_back_as_it_was_saved(result: BlockResult, tmp_path: Path) -> None:
+    save(tmp_path / "block.json", result, Provenance())
+    assert load(tmp_path / "block.json", BlockResult).value == result
+
+
+def test_warm_up_moves_no_architecture_weight_and_the_search_moves_all(result: BlockResult) -> None:
+    first, *_, last = result.history
+    for slot, probabilities in first.probabilities.items():
+        assert probabilities == pytest.approx([1 / len(probabilities)] * len(probabilities))
+        assert last.probabilities[slot] != first.probabilities[slot]
+
+
+class Watched(Searcher):
+    """Notes the images of every batch by their numbers."""
+
+    seen: list[tuple[Tensor, Tensor]]
+
+    def step(self, weights_batch: tuple[Tensor, Tensor], arch_batch: tuple[Tensor, Tensor]) -> None:
+        def numbers(batch: tuple[Tensor, Tensor]) -> Tensor:
+            return (batch[0][:, 0, 0, 0] * 0.25 * 255 + 0.5 * 255).round().long()
+
+        Watched.seen.append((numbers(weights_batch), numbers(arch_batch)))
+        super().step(weights_batch, arch_batch)
+
+
+def test_weights_and_architecture_learn_from_different_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Watched.seen = []
+    monkeypatch.setattr(seed, "Searcher", Watched)
+    search(tmp_path)
+    weights = {int(number) for batch, _ in Watched.seen for number in batch}
+    architecture = {int(number) for _, batch in Watched.seen for number in batch}
+    assert not weights & architecture
+    assert weights | architecture == set(range(96))
+
+
+def test_architecture_steps_see_every_held_out_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Watched.seen = []
+    monkeypatch.setattr(seed, "Searcher", Watched)
+    search(tmp_path)
+    steps = len(Watched.seen) // 3
+    for epoch in range(3):
+        batches = [batch for _, batch in Watched.seen[epoch * steps : (epoch + 1) * steps]]
+        assert len(torch.cat(batches).unique()) == 48
+
+
+def test_halves_are_equal_and_share_nothing() -> None:
+    first, second = halves(pictures(97, 0), seed=3)
+    assert len(first) == len(second) == 48
+
+
+def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The blocks of all epochs are scored with the final weights; here an early one is made the best."""
+    ahead = iter([(0,) * 6, (1, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 1, 0)])
+    monkeypatch.setattr(Architecture, "best", lambda self: now[0])
+    now = [next(ahead)]
+    former = seed.SeedSearch._row
+
+    def row(self: seed.SeedSearch) -> Any:
+        now[0] = next(ahead)
+        return former(self)
+
+    monkeypatch.setattr(seed.SeedSearch, "_row", row)
+    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, code: (0.9, 0.0 if code[0] == 1 else 9.0))
+    found = search(tmp_path, "search_block.float_epochs=0", "search_block.epochs=3")
+    assert found.seeds[0].best_epoch == 1
+    assert found.block == BlockSpace(config_of().space.block).decode((1, 1, 1, 1, 1, 1))
+    assert any("last epoch was not the best" in line for line in found.warnings)
+
+
+def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built: list[Any] = []
+    plain = compare.Net
+    monkeypatch.setattr(compare, "Net", lambda spec, scheme: built.append((spec, scheme)) or plain(spec, scheme))
+    found = search(tmp_path, "quant.weight_bits=7", "quant.averaging=0.05")
+    for spec, scheme in built:
+        assert (scheme.weight_bits, scheme.averaging) == (7, 0.05)
+        assert (spec.stem.channels, spec.head.channels, spec.image_size, spec.head.classes) == (16, 16, 8, 2)
+    assert {layer.block for layer in built[0][0].layers} == {found.block}
+
+
+def test_longer_searches_end_elsewhere(result: BlockResult, tmp_path: Path) -> None:
+    longer = search(tmp_path, "search_block.epochs=5")
+    assert longer.seeds[0].probabilities != result.seeds[0].probabilities
+
+
+def test_the_latency_term_has_a_gradient_in_every_slot_and_can_decide_alone(tmp_path: Path) -> None:
+    cheap = search(tmp_path, "search_block.latency_weight=1000", "search_block.arch_lr=0.3", "search_block.epochs=4")
+    cheapest = min(measure([cheap_net(block)])[0] for block in BlockSpace(config_of().space.block))
+    assert measure([cheap_net(cheap.block)])[0] == cheapest
+
+
+def cheap_net(block: BlockSpec) -> NetSpec:
+    from frostnas.search.block.proxy import proxy_spec
+
+    return proxy_spec(config_of().search_block.proxy, block, 8, 2)
+
+
+def test_expected_latency_is_the_mean_over_blocks() -> None:
+    space = BlockSpace(BlockSpaceConfig(reuse=["none"], expand=[3, 6], spatial=["depthwise_3", "depthwise_5"]))
+    costs = measure_costs(space, cheap_net, measure)
+    arch = Architecture(space, CPU)
+    average = sum(costs.predict_ms(space, block) for block in space) / len(space)
+    assert costs.expected_ms(arch.probabilities()).item() == pytest.approx(average, rel=1e-5)
+    assert costs.mean_ms() == pytest.approx(average)
+    assert costs.predict_ms(space, space.decode((0,) * 6)) == measure([cheap_net(space.decode((0,) * 6))])[0]
+
+
+class Killed(Exception):
+    """Stands for kill -9."""
+
+
+@pytest.mark.parametrize("paths", ["all", "sampled"])
+@pytest.mark.parametrize("steps", [1, 5, 8])
+def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: int, paths: str
+) -> None:
+    overrides = (f"search_block.paths={paths}",)
+    whole = search(tmp_path / "whole", *overrides)
+    monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
+    plain, left = Searcher.step, [steps]
+
+    def step(self: Searcher, *batches: Any) -> None:
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+        plain(self, *batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Searcher, "step", step)
+        with pytest.raises(Killed):
+            search(tmp_path / "killed", *overrides)
+    done: list[int] = []
+    monkeypatch.setattr(Searcher, "step", lambda self, *batches: done.append(1) or plain(self, *batches))
+    assert timeless(search(tmp_path / "killed", *overrides)) == timeless(whole)
+    assert len(done) == 9 - steps
+
+
+def test_killed_in_the_comparison_it_trains_no_block_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = search(tmp_path / "whole")
+    plain, trained = compare.train_alone, []
+
+    def some(config: Config, spec: NetSpec, data: Splits) -> Iterator[Any]:
+        if len(trained) == 2:
+            raise Killed
+        trained.append(spec)
+        return plain(config, spec, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frostnas.search.block.stage.train_alone", some)
+        with pytest.raises(Killed):
+            search(tmp_path / "killed")
+    assert timeless(search(tmp_path / "killed")) == timeless(whole)
+
+
+def test_second_order_progressive_and_several_seeds_run_and_report(tmp_path: Path) -> None:
+    second = search(tmp_path / "second", "search_block.order=2")
+    assert second.block in BlockSpace(config_of().space.block)
+    found = search(tmp_path / "more", "search_block.progressive=true", "search_block.epochs=3", "search_block.seeds=2")
+    assert {seed.seed for seed in found.seeds} == {0, 1}
+    last = found.history[-1].probabilities["spatial"]
+    assert sum(p == 0 for p in last) == 1
+    assert all(slot.agreement in (0.0, 0.5, 1.0) for slot in found.slots)
+    assert len(found.history) == 2 * (3 + 3)
+
+
+def test_progressive_phases_keep_the_likeliest_candidates() -> None:
+    kept = {"spatial": (0, 1, 2, 3, 4), "skip": (0, 1)}
+    probabilities = {"spatial": (0.1, 0.3, 0.05, 0.35, 0.2), "skip": (0.9, 0.1)}
+    assert survivors(kept, probabilities, 1, 3) == {"spatial": (1, 3, 4), "skip": (0, 1)}
+    assert survivors(kept, probabilities, 2, 3) == {"spatial": (1, 3), "skip": (0, 1)}
+
+
+def test_collapse_ties_gaps_and_disagreement_are_said(result: BlockResult) -> None:
+    space = BlockSpace(config_of().space.block)
+    pool = parse_block("none-2-max_pool_3-relu-none-none")
+    one = replace(result.seeds[0], block=pool)
+    other = replace(one, seed=1, block=parse_block("none-2-depthwise_3-relu-none-none"))
+    gap = replace(result.history[-1], top1_mixed=0.9, top1_path=0.3, block=block_code(pool))
+    seeds = (one, other)
+    lines = "\n".join(warnings(slot_results(space, pool, seeds), [gap, replace(gap, seed=1)], seeds))
+    assert "spatial: collapsed onto max_pool_3" in lines
+    assert "spatial: 50% of 2 seeds chose max_pool_3" in lines
+    assert "discretization gap" in lines
+    assert "no clear winner" in lines
+
+
+def test_margin_and_entropy() -> None:
+    assert margin((0.2, 0.7, 0.1)) == pytest.approx(0.5)
+    assert entropy((0.25,) * 4) == pytest.approx(1)
+    assert entropy((1.0, 0.0)) == 0
+
+
+def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"search_block\.order=2: needs search_block\.paths=all"):
+        search(tmp_path, "search_block.order=2", "search_block.paths=sampled")
+    with pytest.raises(InputError, match=r"search_block\.proxy\.strides"):
+        search(tmp_path, "search_block.proxy.strides=[1,1]")
+
+
+def test_costs_are_kept_for_the_candidates_that_are_left() -> None:
+    costs = SlotCosts(2.0, {"skip": (1.0, 1.5, 3.0)})
+    assert costs.restricted({"skip": (0, 2)}).factors == {"skip": (1.0, 3.0)}
