@@ -12,6 +12,9 @@ import onnxruntime as ort
 import pytest
 
 import frostnas
+from frostnas.config.compose import compose_config
+from frostnas.engine import Workspace
+from frostnas.pipeline import Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
@@ -111,8 +114,6 @@ def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_pa
 
 
 def test_a_run_directory_in_use_is_refused(finished: Path) -> None:
-    from frostnas.engine import Workspace
-
     with Workspace.open(finished, quiet=True):
         done = command(finished, "run")
     assert done.returncode == 2
@@ -123,3 +124,41 @@ def test_quiet_prints_only_the_result(finished: Path) -> None:
     done = command(finished, "export", "--quiet")
     assert done.returncode == 0
     assert "already done" not in done.stdout and done.stderr == ""
+
+
+def test_multirun_gives_every_job_a_run_directory(finished: Path, tmp_path: Path) -> None:
+    done = command(tmp_path / "sweep", "train", "-m", "--quiet", f"net={finished / 'net.json'}", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    results = [frostnas.load(tmp_path / "sweep" / "sweep" / job / "train.json", frostnas.TrainResult) for job in "01"]
+    assert [result.value.seed for result in results] == [0, 1]
+
+
+@pytest.mark.parametrize(("word", "named"), [("seed=0,-1", "seed=-1: expected 0"), ("sede=0,1", "did you mean seed")])
+def test_a_sweep_over_wrong_values_starts_no_job(tmp_path: Path, word: str, named: str) -> None:
+    done = command(tmp_path / "sweep", "train", "-m", word)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(
+    ("slot", "value"), [("spatial", "depthwise_99"), ("spatial", "warp"), ("reuse", "squeeze_x"), ("expand", 0.5)]
+)
+def test_a_block_that_does_not_fit_the_space_is_named(
+    finished: Path, tmp_path: Path, slot: str, value: str | float
+) -> None:
+    content = json.loads((finished / "block.json").read_text())
+    content["data"]["block"][slot] = value
+    path = tmp_path / "block.json"
+    path.write_text(json.dumps(content))
+    session = _session(tmp_path / "other", path)
+    with pytest.raises(frostnas.InputError) as caught:
+        _ = session.block
+    for part in (str(path), slot, str(value), "expected"):
+        assert part in str(caught.value)
+
+
+def _session(run_dir: Path, block: Path) -> Session:
+    config = compose_config([*TINY, f"run_dir={run_dir}", f"block={block}"])
+    with Workspace.open(run_dir, quiet=True) as workspace:
+        return Session(config, workspace)

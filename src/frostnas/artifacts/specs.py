@@ -5,6 +5,7 @@ Pure data and arithmetic on channel counts; `nets` turns a spec into a module, `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +42,16 @@ class BlockSpec:
     """`add` (where shapes allow) or `none`."""
     kind: str = "inverted_residual"
     """Which registered block class reads the slots: `inverted_residual` or `ghost`."""
+
+    def __post_init__(self) -> None:
+        if self.reuse != "none" and not re.fullmatch(r"squeeze_[1-9]\d*", self.reuse):
+            raise ValueError(f"reuse={self.reuse}: expected none or squeeze_R with a whole number R")
+        if not re.fullmatch(r"[a-z_]+_[1-9]\d*", self.spatial):
+            raise ValueError(f"spatial={self.spatial}: expected an operation and its kernel, such as depthwise_3")
+        if self.expand < 1:
+            raise ValueError(f"expand={self.expand}: expected at least 1")
+        if self.skip not in ("none", "add"):
+            raise ValueError(f"skip={self.skip}: expected none or add")
 
     @property
     def kernel(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -111,11 +112,11 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from frostnas.config.compose import add_groups, typed
+    from frostnas.config.compose import check_sweep, typed
     from frostnas.config.groups import CONFIG_NAME, conf_dir
 
-    add_groups(Path(options.config_dir) if options.config_dir else None)
     overrides, _ = _split(command, words)
+    check_sweep(overrides, Path(options.config_dir) if options.config_dir else None)
 
     def task(composed: DictConfig) -> None:
         config = typed(composed)
@@ -123,4 +124,5 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
         _show(_work(command, config, None, options), options)
 
     sys.argv = [f"frostnas {command}", "--multirun", *overrides]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -64,6 +65,24 @@ def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None
             return typed(compose(config_name=CONFIG_NAME, overrides=list(overrides)))
     except HydraException as error:
         raise InputError(_one_line(error, overrides)) from None
+
+
+def check_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> None:
+    """Check every value of a sweep once, before the first job starts; `seed=0,1` has two.
+
+    Raises:
+        InputError: as `compose_config`.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise InputError(_one_line(error, overrides)) from None
+    fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
+    compose_config(fixed, config_dir)
+    for swept in parsed:
+        if swept.is_discrete_sweep():
+            for value in swept.sweep_string_iterator():
+                compose_config([*fixed, f"{swept.get_key_element()}={value}"], config_dir)
 
 
 def typed(composed: DictConfig) -> Config:

@@ -1,6 +1,6 @@
 """Networks: candidate operations, blocks, whole nets, and the zoo of published ones."""
 
-from frostnas.nets.blocks import build_block
+from frostnas.nets.blocks import build_block, check_block
 from frostnas.nets.count import Counts, count
 from frostnas.nets.net import FeatureMap, Net, build_head, build_stem
 from frostnas.nets.published import load_published_weights, published_names
@@ -15,6 +15,7 @@ __all__ = [
     "build_block",
     "build_head",
     "build_stem",
+    "check_block",
     "count",
     "create_model",
     "frostnet",

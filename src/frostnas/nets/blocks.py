@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
-from frostnas.artifacts import LayerSpec
+from frostnas.artifacts import BlockSpec, LayerSpec
 from frostnas.nets.ghost import GhostBottleneck
 from frostnas.nets.ops import choose, conv_act, make_gate, make_spatial
 from frostnas.quant import Add, Concat, ConvBN, QTensor, Scheme
@@ -55,3 +56,9 @@ def build_block(in_channels: int, layer: LayerSpec, scheme: Scheme) -> nn.Module
         InputError: a slot of the block holds a name that nothing is registered under.
     """
     return choose(BLOCKS, "kind", layer.block.kind)(in_channels, layer, scheme)
+
+
+def check_block(block: BlockSpec) -> None:
+    """Raise InputError if a slot of ``block`` holds a name that nothing is registered under."""
+    with torch.device("meta"):
+        build_block(64, LayerSpec(block, 64, 1), Scheme())

@@ -25,7 +25,7 @@ from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
-from frostnas.nets import NAMED_BLOCKS, Net, zoo_names, zoo_spec
+from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -64,11 +64,10 @@ class Session:
     def block(self) -> BlockSpec:
         """`block=`: a block.json, a named block, else the run's own block.json, else the Frost bottleneck."""
         given = self.config.block
-        if given is None:
-            own = self.path(BLOCK)
-            return load(own, BlockResult).value.block if own.exists() else NAMED_BLOCKS["frost"]
-        if given.endswith(".json"):
-            return load(Path(given), BlockResult).value.block
+        if given is None and not self.path(BLOCK).exists():
+            return NAMED_BLOCKS["frost"]
+        if given is None or given.endswith(".json"):
+            return load_block(Path(given) if given else self.path(BLOCK))
         if given not in NAMED_BLOCKS:
             raise InputError(f"block={given}: expected a block.json or one of {', '.join(NAMED_BLOCKS)}")
         return NAMED_BLOCKS[given]
@@ -104,6 +103,20 @@ class Session:
     def trained_net(self, trained: TrainResult) -> Net:
         """The run's trained network, evaluating as it is exported."""
         return load_net(self.path(WEIGHTS), trained).to(self.device)
+
+
+def load_block(path: Path) -> BlockSpec:
+    """The block that a block.json found.
+
+    Raises:
+        InputError: the file does not fit, or a slot holds an operation that is not registered.
+    """
+    block = load(path, BlockResult).value.block
+    try:
+        check_block(block)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return block
 
 
 def load_table(path: Path) -> LatencyTable:

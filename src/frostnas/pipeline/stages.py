@@ -141,7 +141,8 @@ def _train(session: Session) -> TrainResult:
 def _export(session: Session) -> ExportReport:
     trained = load(session.path(TRAIN), TrainResult).value
     net = session.trained_net(trained)
-    predicted = session.table.predict_ms(trained.net) if session.table_path.exists() else None
+    table = session.table if session.table_path.exists() else None
+    predicted = table.predict_ms(trained.net) if table is not None and table.covers(trained.net) else None
     time_files = partial(latency.measure_files, config=session.config.latency)
     return export.run(session.config, net, trained, session.data.test, session.workspace.run_dir, time_files, predicted)
 

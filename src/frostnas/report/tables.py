@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from frostnas.artifacts import (
     Artifact,
@@ -69,16 +70,20 @@ def layer_text(layer: LayerSpec) -> str:
     return f"[{block.kernel},{layer.out_channels},{block.expand:g},{squeeze or 1},{layer.stride}]"
 
 
-def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, title_style="bold")
+def _titled(title: str, *tables: Table) -> Group:
+    return Group(Text(title, style="bold"), *tables)
+
+
+def _facts(title: str, rows: list[tuple[str, str]]) -> Group:
+    table = Table(show_header=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*row)
-    return table
+    return _titled(title, table)
 
 
-def run_table(run: RunSummary, folder: Path) -> Table:
+def run_table(run: RunSummary, folder: Path) -> Group:
     """The last thing that `frostnas run` prints."""
     net, train, export = run.net.net, run.train, run.export
     return _facts(
@@ -100,7 +105,7 @@ def run_table(run: RunSummary, folder: Path) -> Table:
     )
 
 
-def artifact_table(value: Artifact, path: Path) -> Table:
+def artifact_table(value: Artifact, path: Path) -> Group:
     """What one stage found."""
     match value:
         case BlockResult():
@@ -149,15 +154,15 @@ def _latency_rows(table: LatencyTable) -> list[tuple[str, str]]:
     ]
 
 
-def _block_table(result: BlockResult, path: Path) -> Table:
-    table = Table(title=f"{path}: {block_text(result.block)}", title_justify="left", title_style="bold")
+def _block_table(result: BlockResult, path: Path) -> Group:
+    table = Table()
     for name in ("block", "slots", "top-1 FP32", "top-1 INT8", "latency"):
         table.add_column(name, overflow="fold")
     for one in result.comparison:
         table.add_row(
             one.name, block_text(one.block), _percent(one.top1_fp32), _percent(one.top1_int8), _ms(one.latency_ms)
         )
-    return table
+    return _titled(f"{path}: {block_text(result.block)}", table)
 
 
 def evaluation_view(result: Evaluation) -> Group:
@@ -179,13 +184,13 @@ def evaluation_view(result: Evaluation) -> Group:
     return Group(totals, table)
 
 
-def zoo_table(rows: list[ZooRow]) -> Table:
+def zoo_table(rows: list[ZooRow]) -> Group:
     """Named networks with their cost; latency where a table gave it."""
-    table = Table(title="Networks at 224 x 224, 1000 classes", title_justify="left", title_style="bold")
+    table = Table()
     measured = any(row.latency_ms is not None for row in rows)
     for name in ("name", "parameters", "multiply-adds", *(["latency"] if measured else [])):
         table.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
     for row in rows:
         latency = [_ms(row.latency_ms)] if measured else []
         table.add_row(row.name, f"{row.params:,}", f"{row.macs:,}", *latency)
-    return table
+    return _titled("Networks at 224 x 224, 1000 classes", table)
