@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from frostnas.artifacts import BlockHistoryRow, BlockResult, BlockSpec
 
 FORMATS = ("png", "svg")
-WIDTH, HEIGHT, STEP = 0.62, 0.5, 1.0  # of a box in the block's graph, and the distance between rows
-TRUNK, SIDE = 0.0, 1.0  # columns of the block's graph
+HEIGHT, STEP = 0.4, 0.8  # of a box in the block's graph, and the distance between rows
+LANE, TRUNK, SIDE = -0.8, 0.0, 0.9  # columns of the block's graph
+LINE = "#34597d"
+ARROW = {"arrowstyle": "-|>", "color": LINE, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
 
 
 def write_block_plots(result: BlockResult, folder: Path) -> list[Path]:
@@ -78,7 +80,7 @@ def _spatial_text(block: BlockSpec) -> str:
 def block_figure(block: BlockSpec) -> Figure:
     """The block from top to bottom: the trunk, the squeeze and the skip beside it."""
     steps = block_steps(block)
-    figure = Figure(figsize=(4.2, 0.85 * len(steps)), layout="constrained")
+    figure = Figure(figsize=(4, 0.7 * len(steps)), layout="constrained")
     axes = figure.subplots()
     rows = {text: -STEP * number for number, text in enumerate(steps)}
     for text, y in rows.items():
@@ -88,8 +90,8 @@ def block_figure(block: BlockSpec) -> Figure:
     if block.squeeze:
         y = (rows[steps[0]] + rows["concat"]) / 2
         _box(axes, SIDE, y, f"1x1 conv, C / {block.squeeze}\nBN, {block.activation}")
-        _arrow(axes, (TRUNK + WIDTH / 2, rows[steps[0]]), (SIDE, y + HEIGHT / 2))
-        _arrow(axes, (SIDE, y - HEIGHT / 2), (TRUNK + WIDTH / 2, rows["concat"]))
+        _arrow(axes, (TRUNK, rows[steps[0]]), (SIDE, y + HEIGHT / 2))
+        _arrow(axes, (SIDE, y - HEIGHT / 2), (TRUNK + 0.3, rows["concat"]))
     if block.skip == "add":
         _skip(axes, rows[steps[0]], rows["add"])
     axes.set_xlim(-1.1, 1.5)
@@ -99,14 +101,15 @@ def block_figure(block: BlockSpec) -> Figure:
 
 
 def _box(axes: Axes, x: float, y: float, text: str) -> None:
-    frame = {"boxstyle": "round,pad=0.35", "facecolor": "#eaf1f8", "edgecolor": "#34597d"}
+    frame = {"boxstyle": "round,pad=0.35", "facecolor": "#eaf1f8", "edgecolor": LINE}
     axes.text(x, y, text, ha="center", va="center", fontsize=8, bbox=frame, zorder=3)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": "#34597d", "lw": 1.2})
+    axes.annotate("", xy=end, xytext=start, zorder=1, arrowprops=ARROW)
 
 
 def _skip(axes: Axes, top: float, bottom: float) -> None:
-    bend = {"arrowstyle": "-|>", "color": "#34597d", "lw": 1.2, "connectionstyle": "bar,fraction=-0.12"}
-    axes.annotate("", xy=(TRUNK - WIDTH / 2, bottom), xytext=(TRUNK - WIDTH / 2, top), arrowprops=bend)
+    """From the input past everything to the add; boxes lie over the line's ends."""
+    axes.plot([TRUNK, LANE, LANE], [top, top, bottom], color=LINE, lw=1.2, zorder=1)
+    _arrow(axes, (LANE, bottom), (TRUNK - 0.2, bottom))
