@@ -31,6 +31,7 @@ from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
+from frostnas.report.block_plots import write_block_plots
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
@@ -114,7 +115,9 @@ def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list
 
 def _search_block(session: Session) -> BlockResult:
     measure = partial(latency.measure_nets, session.config.latency, session.config.quant)
-    return search_block.run(session.config, session.data, measure, session.workspace)
+    result = search_block.run(session.config, session.data, measure, session.workspace)
+    write_block_plots(result, session.workspace.run_dir)
+    return result
 
 
 def _profile(session: Session) -> LatencyTable:
