@@ -1,0 +1,175 @@
+"""How far the network search can be trusted, in two parts; what is done is kept in OUT and not done again.
+
+    python benchmarks/net_search.py runs/tau tau --seeds 3 data=hard_digits data.image_size=16
+    python benchmarks/net_search.py runs/strategies strategies --seeds 3
+
+tau: in a space of 64 networks every one is trained alone. Kendall's tau between that and its score in the supernet,
+and the rank of what each strategy picks when every network fits the budget.
+strategies: in the configured space each strategy's pick against random networks of the same latency window, after the
+same final training.
+
+Accuracies of networks trained alone are those of fake-quant evaluation, the exported arithmetic, on the test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from frostnas import training
+from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, save, write_atomic, write_rows
+from frostnas.config import Config
+from frostnas.config.compose import compose_config
+from frostnas.data import Splits, load
+from frostnas.engine import Workspace, pick_device
+from frostnas.latency import profile
+from frostnas.pipeline.session import load_table
+from frostnas.search import net
+from frostnas.search.net.task import make_task
+from frostnas.search.spaces.network import NetworkSpace, arch_name, parse_arch
+
+SMALL = [
+    "space.network.widths=[16,24,32]",
+    "space.network.depths=[1,1,1]",
+    "space.network.strides=[1,2,2]",
+    "space.network.expands=[2,6]",
+    "space.network.squeezes=[4]",
+    "space.network.head_channels=64",
+    "budget.latency_ms=1000",
+]
+STRATEGIES = ("evolution", "gradient", "reinforce", "random")
+Around = Callable[[], AbstractContextManager[Any]]
+
+
+class Bench:
+    """One part's data, space and table, and a JSON file of results by key."""
+
+    def __init__(self, out: Path, overrides: list[str], around: Around) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.out, self.overrides, self.around = out, overrides, around
+        self.config = compose_config(overrides)
+        self.data: Splits = load(self.config.data, pick_device(self.config.device))
+        images = self.data.format
+        self.space = NetworkSpace(self.config.space.network, BlockSpec(), images.image_size, len(images.classes))
+        self.done: dict[str, Any] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self.table = self._table()
+
+    @property
+    def _file(self) -> Path:
+        return self.out / "results.json"
+
+    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+        """The result of ``key``, computed if it is not there yet."""
+        if key not in self.done:
+            with self.around():
+                self.done[key] = compute()
+            write_atomic(self._file, json.dumps(self.done, indent=1).encode())
+            print(key, self.done[key], flush=True)
+        return self.done[key]
+
+    def _table(self) -> LatencyTable:
+        path = self.out / "latency.json"
+        if not path.exists():
+            with self.around(), Workspace.open(self.out / "profile", quiet=True) as workspace:
+                table = profile.run(self.config, self.space.workloads(), self.space.sample, workspace)
+            digest = write_rows(path.with_suffix(".csv"), table.rows)
+            table = LatencyTable(**{**vars(table), "rows": (), "csv_sha256": digest})
+            save(path, table, Provenance())
+        return load_table(path)
+
+    def trained(self, name: str, seed: int = 0) -> float:
+        """Test top-1 of a network trained alone."""
+        return float(self.once(f"alone {seed} {name}", lambda: self._train(name, seed)))
+
+    def _train(self, name: str, seed: int) -> float:
+        config = compose_config([*self.overrides, f"seed={seed}"])
+        with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+            result, _ = training.run(config, self.data, self.space.decode(parse_arch(name)), workspace)
+        return result.fake_quant.test
+
+    def searched(self, strategy: str, seed: int, *more: str) -> dict[str, Any]:
+        """The pick of a strategy, the time it took, and every network that it scored."""
+        overrides = [*self.overrides, f"search_net={strategy}", f"seed={seed}", *more]
+
+        def search() -> dict[str, Any]:
+            config: Config = compose_config(overrides)
+            with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+                result, rows = net.run(config, self.data, BlockSpec(), self.table, workspace)
+            return {
+                "pick": result.net.name,
+                "predicted_ms": result.predicted_ms,
+                "seconds": result.seconds,
+                "scores": {row.network: row.top1 for row in rows},
+            }
+
+        found = self.once(" ".join(["search", strategy, str(seed), *more]), search)
+        assert isinstance(found, dict)
+        return found
+
+
+def tau(bench: Bench, seeds: int) -> None:
+    """Does the supernet rank as training alone does?"""
+    truth = pd.Series({arch_name(arch): bench.trained(arch_name(arch)) for arch in bench.space})
+    ranks = truth.rank(ascending=False, method="average")
+    everything = ["search_net.population=64", "search_net.generations=4", "search_net.front_networks=0"]
+    print(f"{len(truth)} networks alone: top-1 {truth.min():.4f} to {truth.max():.4f}, median {truth.median():.4f}")
+    for weights in ("true", "false"):
+        taus = []
+        for seed in range(seeds):
+            found = bench.searched("random", seed, f"search_net.share_weights={weights}", *everything)
+            scores = pd.Series(found["scores"]).reindex(truth.index).dropna()
+            taus.append(scores.corr(truth[scores.index], method="kendall"))
+        print(f"tau, share_weights={weights}: {' '.join(f'{value:.2f}' for value in taus)}", flush=True)
+    for strategy in STRATEGIES:
+        few = ["search_net.population=8", "search_net.generations=3", "search_net.front_networks=0"]
+        places = [ranks[bench.searched(strategy, seed, *few)["pick"]] for seed in range(seeds)]
+        print(f"rank of the pick, {strategy}: {' '.join(f'{place:g}' for place in places)} of {len(truth)}", flush=True)
+
+
+def strategies(bench: Bench, seeds: int, networks: int) -> None:
+    """Is a pick better than random networks of its latency?"""
+    task = make_task(bench.config.budget, bench.space, bench.table, bench.config.search_net.population)
+    rng, window = random.Random(0), task.window()
+    others = [bench.trained(arch_name(task.draw(window, rng))) for _ in range(networks)]
+    print(f"{networks} random networks of {task.floor_ms:.3f} to {task.budget_ms:.3f} ms: mean "
+          f"{statistics.mean(others):.4f}, best {max(others):.4f}")  # fmt: skip
+    for strategy in STRATEGIES:
+        found = [bench.searched(strategy, seed) for seed in range(seeds)]
+        top1 = [bench.trained(one["pick"]) for one in found]
+        seconds = statistics.mean(one["seconds"] for one in found)
+        print(f"{strategy}: {' '.join(f'{value:.4f}' for value in top1)}, mean {statistics.mean(top1):.4f}, "
+              f"{seconds:.0f} s a search", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("part", choices=["tau", "strategies"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--networks", type=int, default=10, help="random networks of `strategies`")
+    parser.add_argument("--lock", type=Path, help="a file that is locked for the length of each piece of work")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    given = parser.parse_intermixed_args()
+
+    def around() -> AbstractContextManager[Any]:
+        return FileLock(given.lock) if given.lock else nullcontext()
+
+    bench = Bench(given.out, [*(SMALL if given.part == "tau" else []), *given.overrides], around)
+    if given.part == "tau":
+        tau(bench, given.seeds)
+    else:
+        strategies(bench, given.seeds, given.networks)
+
+
+if __name__ == "__main__":
+    main()
