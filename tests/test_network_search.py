@@ -82,6 +82,32 @@ def test_a_step_runs_one_path_and_moves_no_other_weight(data: Splits) -> None:
     assert moved == {name for name, p in supernet.named_parameters() if id(p) in own}
 
 
+def test_a_step_keeps_the_activations_of_one_path(data: Splits) -> None:
+    space = tiny()
+    supernet = Supernet(space, Scheme()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    arch = space.draw(random.Random(0))
+    alone = supernet.extract(arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pixels, _ = next(iter(data.train.batches(32)))
+    for model in (supernet, alone):
+        set_state(model, QuantState.FAKE)
+    path, single = saved_bytes(lambda: supernet(pixels, arch)), saved_bytes(lambda: alone(pixels))
+    assert path <= 1.01 * single
+
+
+def saved_bytes(forward: Callable[[], object]) -> int:
+    """Bytes of the storages that a forward pass keeps for its backward pass."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = forward()
+    assert output is not None
+    return sum(kept.values())
+
+
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_path_computes_what_the_network_of_its_spec_computes(data: Splits, block: BlockSpec, share: bool) -> None:

@@ -135,7 +135,7 @@ class SearchNetConfig:
     batch_size: int = bounded(64, 2)
     float_epochs: int = bounded(4, 0)
     """StatAssist: sampled paths in floating point."""
-    epochs: int = bounded(24, 1)
+    epochs: int = bounded(12, 1)
     """Fake-quantized epochs of the supernet."""
     share_weights: bool = True
     """The candidates of a layer are parts of common weights; false gives each its own."""
