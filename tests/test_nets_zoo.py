@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import torch
 
 import frostnas
+from frostnas.artifacts import NetSpec
 from frostnas.nets import count, zoo_names, zoo_spec
 from frostnas.quant import ActivationQuantizer, QuantState, Scheme, set_state
 
@@ -70,6 +72,12 @@ def test_a_scheme_reaches_every_layer() -> None:
 def test_numbers_that_make_no_network_are_refused(numbers: dict[str, int]) -> None:
     with pytest.raises(frostnas.InputError, match="at least 1"):
         frostnas.create_model("frostnet_small_0_35", **numbers)
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_named_network_survives_its_file(name: str) -> None:
+    spec = zoo_spec(name)
+    assert msgspec.json.decode(msgspec.json.encode(spec), type=NetSpec) == spec
 
 
 def test_an_unknown_network_is_refused_by_name() -> None:
