@@ -32,6 +32,7 @@ from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
 from frostnas.report.block_plots import write_block_plots
+from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
@@ -131,6 +132,7 @@ def _search_net(session: Session) -> NetResult:
     result, rows = search_net.run(session.config, session.data, session.block, session.table, session.workspace)
     text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
     write_atomic(session.path(PARETO), text.encode())
+    save_pareto_plot(session.workspace.run_dir, result, rows)
     return result
 
 
