@@ -1,12 +1,14 @@
-"""How far the network search can be trusted, in two parts; what is done is kept in OUT and not done again.
+"""How far the network search can be trusted, in three parts; what is done is kept in OUT and not done again.
 
     python benchmarks/net_search.py runs/tau tau --seeds 3 data=hard_digits data.image_size=16
     python benchmarks/net_search.py runs/strategies strategies --seeds 3
+    python benchmarks/net_search.py runs/strategies step
 
 tau: in a space of 64 networks every one is trained alone. Kendall's tau between that and its score in the supernet,
 and the rank of what each strategy picks when every network fits the budget.
 strategies: in the configured space each strategy's pick against random networks of the same latency window, after the
 same final training.
+step: the time of a supernet step over that of a fake-quantized step of the largest network alone.
 
 Accuracies of networks trained alone are those of fake-quant evaluation, the exported arithmetic, on the test images.
 """
@@ -18,25 +20,34 @@ import json
 import random
 import statistics
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from filelock import FileLock
+from torch import nn
+from torch.nn import functional
 
 from frostnas import training
 from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, save, write_atomic, write_rows
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, pick_device
+from frostnas.data.images import Batch
+from frostnas.engine import Workspace, make_optimizer, pick_device
 from frostnas.latency import profile
+from frostnas.nets import Net
 from frostnas.pipeline.session import load_table
+from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.quant.gradboost import GradBoost
 from frostnas.search import net
+from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.network import NetworkSpace, arch_name, parse_arch
+from frostnas.search.spaces.network import Arch, NetworkSpace, arch_name, parse_arch
 
 SMALL = [
     "space.network.widths=[16,24,32]",
@@ -151,10 +162,53 @@ def strategies(bench: Bench, seeds: int, networks: int) -> None:
               f"{seconds:.0f} s a search", flush=True)  # fmt: skip
 
 
+def step(bench: Bench, rounds: int = 15) -> None:
+    """What does choosing among all candidates cost a training step?"""
+    model = Supernet(bench.space, Scheme()).to(memory_format=torch.channels_last)
+    slowest = bench.space.slowest(bench.table)[0]
+    alone = model.extract(slowest).to(memory_format=torch.channels_last)
+    batch = next(iter(bench.data.train.batches(bench.config.search_net.batch_size)))
+    steps: dict[str, Callable[[], None]] = {}
+    for name, net_, paths in (
+        ("alone", alone, None),
+        ("largest path", model, [slowest]),
+        ("uniform paths", model, None),
+    ):
+        steps[name] = _stepper(bench, net_, paths, batch)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):  # interleaved, so that a slow moment of the machine hits all
+        for name, run in steps.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values[2:]) for name, values in times.items()}
+    for name, seconds in medians.items():
+        print(f"{name}: {1000 * seconds:.1f} ms a step, {seconds / medians['alone']:.2f} of the largest network alone")
+
+
+def _stepper(bench: Bench, model: nn.Module, paths: Sequence[Arch] | None, batch: Batch) -> Callable[[], None]:
+    """One fake-quantized optimizer step with GradBoost; of uniformly drawn paths where ``paths`` is None."""
+    optimizer = make_optimizer(model, bench.config.search_net.optim)
+    boost = GradBoost(model.parameters(), bench.config.quant.gradboost, 0)
+    boost.attach(optimizer)
+    boost.boost()
+    set_state(model, QuantState.FAKE)
+    model.train()
+    rng = random.Random(0)
+
+    def run() -> None:
+        path = () if isinstance(model, Net) else ((paths[0] if paths else bench.space.draw(rng)),)
+        functional.cross_entropy(model(batch[0], *path), batch[1]).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("part", choices=["tau", "strategies"])
+    parser.add_argument("part", choices=["tau", "strategies", "step"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", type=int, default=10, help="random networks of `strategies`")
     parser.add_argument("--lock", type=Path, help="a file that is locked for the length of each piece of work")
@@ -162,11 +216,14 @@ def main() -> None:
     given = parser.parse_intermixed_args()
 
     def around() -> AbstractContextManager[Any]:
-        return FileLock(given.lock) if given.lock else nullcontext()
+        return FileLock(given.lock).acquire(poll_interval=0.002) if given.lock else nullcontext()
 
     bench = Bench(given.out, [*(SMALL if given.part == "tau" else []), *given.overrides], around)
     if given.part == "tau":
         tau(bench, given.seeds)
+    elif given.part == "step":
+        with around():
+            step(bench)
     else:
         strategies(bench, given.seeds, given.networks)
 
