@@ -1,0 +1,104 @@
+"""What fake quantization costs: a QAT step of FrostNet-Small against the same network's FP32 step.
+
+    python benchmarks/qat_speed.py [--rounds 9] [--compile]
+
+The variants take turns, one step each per round; medians and the ratio to FP32 of the same round are reported.
+Writes benchmarks/results/qat_speed.csv and prints the table of docs/quantization.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from frostnas.config import GradBoostConfig, OptimConfig
+from frostnas.engine import make_optimizer
+from frostnas.nets import create_model
+from frostnas.quant import GradBoost, QuantState, set_state
+
+RESULTS = Path(__file__).parent / "results" / "qat_speed.csv"
+SETTINGS = ((32, 64), (224, 8))
+"""Image size in pixels, batch."""
+VARIANTS = {
+    "FP32": (QuantState.FLOAT, False),
+    "QAT": (QuantState.FAKE, False),
+    "QAT + GradBoost": (QuantState.FAKE, True),
+}
+
+
+def stepper(image_size: int, batch: int, state: QuantState, boosted: bool, compiled: bool) -> Callable[[], None]:
+    """One whole training step: forward, backward, optimizer."""
+    torch.manual_seed(0)
+    net = create_model("frostnet_small_1_0", 10, image_size=image_size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    set_state(net, state)
+    optimizer = make_optimizer(net, OptimConfig())
+    if boosted:
+        boost = GradBoost(net.parameters(), GradBoostConfig(), 0)
+        boost.attach(optimizer)
+        boost.boost()
+    run = torch.compile(net) if compiled else net
+    images = torch.randn(batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (batch,))
+
+    def step() -> None:
+        F.cross_entropy(run(images), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def measure(image_size: int, batch: int, rounds: int, compiled: bool) -> list[dict[str, object]]:
+    """Interleaved steps of all variants: milliseconds, and ratios within a round."""
+    steps = {name: stepper(image_size, batch, *variant, compiled) for name, variant in VARIANTS.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 2):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if number >= 2:  # the first two warm up
+                times[name].append((time.perf_counter() - start) * 1e3)
+    base = np.array(times["FP32"])
+    return [
+        {
+            "image_size": image_size,
+            "batch": batch,
+            "mode": "compiled" if compiled else "eager",
+            "variant": name,
+            "step_ms": float(np.median(values)),
+            "ratio": float(np.median(np.array(values) / base)),
+            "ratio_p25": float(np.percentile(np.array(values) / base, 25)),
+            "ratio_p75": float(np.percentile(np.array(values) / base, 75)),
+        }
+        for name, values in times.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--compile", action="store_true", help="also measure under torch.compile")
+    arguments = parser.parse_args()
+    rows = []
+    for compiled in (False, True) if arguments.compile else (False,):
+        for image_size, batch in SETTINGS:
+            rows += measure(image_size, batch, arguments.rounds, compiled)
+            RESULTS.parent.mkdir(exist_ok=True)
+            pd.DataFrame(rows).to_csv(RESULTS, index=False)
+    print("| size, batch | mode | step | median | ratio to FP32 (quartiles) |\n|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['image_size']}, {row['batch']} | {row['mode']} | {row['variant']} | {row['step_ms']:.0f} ms "
+            f"| {row['ratio']:.2f} ({row['ratio_p25']:.2f} to {row['ratio_p75']:.2f}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()
