@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from frostnas.config import GradBoostConfig, GradBoostMode
 from frostnas.quant import GradBoost
+from frostnas.quant.gradboost import exponential
 
 STEPS, TRACKED = 12, 4
 Trained = tuple[nn.Parameter, GradBoost, torch.optim.Optimizer]
@@ -59,9 +60,9 @@ def reference(mode: GradBoostMode, name: str, config: GradBoostConfig) -> list[T
         if step > TRACKED:
             sizes = torch.stack(felt).abs().flatten(1).T.tolist()
             spread = torch.tensor([list(spreads(mode, one))[-1] for one in sizes]).view(3, 4)
-            exponential = torch.empty(12).exponential_(generator=generator).view(3, 4)
-            heads = exponential > math.log(2)  # a fair coin
-            laplace = torch.where(heads, exponential - math.log(2), 0.0)  # and |Laplace(0, 1)| given heads
+            draws = exponential(12, generator).view(3, 4)
+            heads = draws > math.log(2)  # a fair coin
+            laplace = torch.where(heads, draws - math.log(2), 0.0)  # and |Laplace(0, 1)| given heads
             noise = felt[-1].sign() * laplace * spread * (1 - config.noise_decay) ** (step - TRACKED)
             g = g + noise.clamp(-config.clip_by, config.clip_by)
         weight.grad = g.clone()
@@ -98,6 +99,14 @@ def test_every_step_is_the_references(mode: GradBoostMode, name: str, clip_by: f
     quiet = list(run(range(1, STEPS + 1), fresh(name, GradBoostConfig(mode=mode, clip_by=0))))
     assert torch.equal(found[TRACKED - 1], quiet[TRACKED - 1])
     assert not torch.equal(found[TRACKED], quiet[TRACKED])
+
+
+def test_draws_are_exponential() -> None:
+    draws = exponential(400_001, torch.Generator().manual_seed(0))
+    assert draws.shape == (400_001,) and bool((draws > 0).all())
+    assert abs(draws.mean().item() - 1) < 0.01 and abs(draws.var().item() - 1) < 0.03
+    for quantile in (0.1, 0.5, 0.9, 0.99):
+        assert abs(torch.quantile(draws[:100_000], quantile).item() + math.log(1 - quantile)) < 0.05
 
 
 def test_the_released_average_grows_as_the_published_optimizers_does() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -124,6 +125,8 @@ class ActivationQuantizer(nn.Module):
         self.scheme, self.floor, self.ceiling, self.fixed = scheme, floor, ceiling, fixed
         self.state = QuantState.FLOAT
         self.name = ""  # set by the network that holds the layer, for error messages
+        self.across: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+        """Joins a batch's extremes with those of other processes."""
         self.register_buffer("low", torch.tensor(floor if fixed else 0.0))
         self.register_buffer("high", torch.tensor(ceiling if fixed else 0.0))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -150,6 +153,8 @@ class ActivationQuantizer(nn.Module):
         flat = x.detach().permute(0, 2, 3, 1) if x.dim() == 4 else x.detach()
         high = flat.amax().float()
         low = high.new_zeros(()) if self.floor == 0 else flat.amin().float()
+        if self.across is not None:
+            low, high = self.across(low, high)
         weight = torch.where(self.started, self.scheme.averaging, 1.0)
         self.low.lerp_(low, weight)
         self.high.lerp_(high, weight)
@@ -191,8 +196,20 @@ class ActivationQuantizer(nn.Module):
 
 def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:
     """Symmetric scale per output channel: (C_out, ...) float -> (C_out, 1, ...) float32."""
-    dims = tuple(range(1, weight.dim()))
-    return (weight.detach().abs().amax(dims, keepdim=True) / scheme.weight_max).clamp(min=torch.finfo().tiny)
+    flat = weight.detach().flatten(1)
+    largest = torch.linalg.vector_norm(flat, torch.inf, dim=1).view(-1, *[1] * (weight.dim() - 1))
+    return (largest / scheme.weight_max).clamp(min=torch.finfo().tiny)
+
+
+class _RoundWeight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: Tensor) -> Tensor:
+        rounded: Tensor = torch.div(weight, scale).round_().mul_(scale)
+        return rounded
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return gradients[0], None
 
 
 def fake_quantize_weight(weight: Tensor, scheme: Scheme) -> Tensor:
@@ -200,8 +217,8 @@ def fake_quantize_weight(weight: Tensor, scheme: Scheme) -> Tensor:
 
     The straight-through gradient is the identity: with a range from the weight itself nothing is clipped.
     """
-    scale = weight_scale(weight, scheme)
-    return weight + (torch.round(weight.detach() / scale).mul_(scale) - weight.detach())
+    rounded: Tensor = _RoundWeight.apply(weight, weight_scale(weight, scheme))
+    return rounded
 
 
 def set_state(model: nn.Module, state: QuantState) -> None:
