@@ -18,6 +18,7 @@ from frostnas.pipeline import Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
+PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg"]
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
 
 
@@ -37,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_leaves_its_artifact(finished: Path) -> None:
-    for name in [*ARTIFACTS, "latency.csv", "pareto.csv", "weights.safetensors", "config.yaml", "frostnas.log"]:
+    for name in [*ARTIFACTS, "latency.csv", "pareto.csv", "weights.safetensors", "config.yaml", "frostnas.log", *PLOTS]:
         assert (finished / name).is_file(), name
     assert {file.stem for file in (finished / "metrics").iterdir()} >= {"search-block", "search-net", "train"}
 

@@ -198,7 +198,7 @@ def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:
     """Symmetric scale per output channel: (C_out, ...) float -> (C_out, 1, ...) float32."""
     flat = weight.detach().flatten(1)
     largest = torch.linalg.vector_norm(flat, torch.inf, dim=1).view(-1, *[1] * (weight.dim() - 1))
-    return (largest / scheme.weight_max).clamp(min=torch.finfo().tiny)
+    return torch.clamp(largest / scheme.weight_max, min=torch.finfo().tiny)
 
 
 class _RoundWeight(torch.autograd.Function):
