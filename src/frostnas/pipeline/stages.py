@@ -33,8 +33,6 @@ from frostnas.latency import profile
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
-from frostnas.report.block_plots import write_block_plots
-from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
