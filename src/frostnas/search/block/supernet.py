@@ -16,7 +16,7 @@ from frostnas.search.spaces.block import BlockSpace
 class Supernet(nn.Module):
     """Image float32 (N, 3, S, S) and a mixture -> logits float32 (N, classes).
 
-    It stays in training mode: see `SharedConv` for its batch norm.
+    It stays in training mode, and batch norm takes the statistics of the batch at hand: see `SharedConv`.
     """
 
     def __init__(self, space: BlockSpace, proxy: NetSpec, scheme: Scheme) -> None:
@@ -37,6 +37,8 @@ class Supernet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, ActivationQuantizer):
                 module.name = name
+            elif isinstance(module, nn.BatchNorm2d):
+                _keep_no_statistics(module)
 
     def forward(self, image: Tensor, mixture: Mixture) -> Tensor:
         x: QTensor = self.stem(self.input(image))
@@ -45,3 +47,9 @@ class Supernet(nn.Module):
         y = self.head(x.value, self.head.conv.out_channels, self.head_act.state.quantizes)
         logits: Tensor = self.classifier(self.pool(self.head_act(y))).value
         return logits.flatten(1)
+
+
+def _keep_no_statistics(bn: nn.BatchNorm2d) -> None:
+    """What candidates that run whole, and the stem, would keep are the statistics of every path they ever met."""
+    bn.track_running_stats = False
+    bn.running_mean = bn.running_var = bn.num_batches_tracked = None
