@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from frostnas.artifacts import BlockResult, BlockSpec, ImageFormat, NetSpec, Provenance, SplitRecord, load, save
-from frostnas.config import BlockSpaceConfig, Config
+from frostnas.config import BlockSpaceConfig, Config, ProxyConfig
 from frostnas.config.compose import compose_config
 from frostnas.config.data import AugmentConfig
 from frostnas.data import Splits
@@ -24,6 +24,7 @@ from frostnas.search.block import compare, journal, seed
 from frostnas.search.block.costs import SlotCosts, measure_costs
 from frostnas.search.block.mixture import Architecture
 from frostnas.search.block.plan import survivors
+from frostnas.search.block.proxy import proxy_spec
 from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.seed import halves
 from frostnas.search.block.verdict import entropy, margin, slot_results, warnings
@@ -161,7 +162,7 @@ def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, t
         return former(self)
 
     monkeypatch.setattr(seed.SeedSearch, "_row", row)
-    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, code: (0.9, 0.0 if code[0] == 1 else 9.0))
+    monkeypatch.setattr(seed.SeedSearch, "_final_loss", lambda self, code: 0.0 if code[0] == 1 else 9.0)
     found = search(tmp_path, "search_block.float_epochs=0", "search_block.epochs=3")
     assert found.seeds[0].best_epoch == 1
     assert found.block == BlockSpace(config_of().space.block).decode((1, 1, 1, 1, 1, 1))
@@ -193,9 +194,9 @@ def test_the_latency_term_has_a_gradient_in_every_slot_and_can_decide_alone(tmp_
 
 
 def cheap_net(block: BlockSpec) -> NetSpec:
-    from frostnas.search.block.proxy import proxy_spec
-
-    return proxy_spec(config_of().search_block.proxy, block, 8, 2)
+    return proxy_spec(
+        ProxyConfig(stem_channels=16, widths=[16], depths=[1], strides=[1], head_channels=16), block, 8, 2
+    )
 
 
 def test_expected_latency_is_the_mean_over_blocks() -> None:

@@ -15,6 +15,7 @@ from frostnas.config import Config, Paths
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
 from frostnas.engine import Bar
+from frostnas.search.block.adapt import adapted
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.inside import score_inside
 from frostnas.search.block.journal import Journal
@@ -109,7 +110,8 @@ class SeedSearch:
         mixed = None
         if self.config.search_block.paths is Paths.all:
             mixed, _ = score_inside(searcher.supernet, searcher.arch.mixed(), self.data.val)
-        path, _ = self._score(searcher.arch.best())
+        block = one_path(searcher.phase.space, searcher.arch.best(), searcher.device)
+        path, _ = score_inside(searcher.supernet, block, self.data.val)
         return BlockHistoryRow(
             seed=self.seed,
             epoch=len(track.rows) + 1,
@@ -131,12 +133,6 @@ class SeedSearch:
             result[slot] = tuple(by_place.get(at, 0.0) for at in range(len(candidates)))
         return result
 
-    def _score(self, code: tuple[int, ...]) -> tuple[float, float]:
-        """Top-1 and cross-entropy of one block inside the supernet."""
-        searcher = self.searcher
-        path = one_path(searcher.phase.space, code, searcher.device)
-        return score_inside(searcher.supernet, path, self.data.val)
-
     def _next_phase(self) -> None:
         former, track = self.searcher, self.track
         own = {slot: tuple(p.tolist()) for slot, p in former.arch.probabilities().items()}
@@ -152,17 +148,30 @@ class SeedSearch:
                 self.searcher.arch.logits[slot].copy_(values)
 
     def _finish(self) -> SeedResult:
-        """The best of the blocks that were ahead after some epoch, by loss and latency with the final weights."""
+        """The best of the blocks that were ahead after some epoch, by loss and latency from the final weights."""
         searcher, search = self.searcher, self.config.search_block
         first = len(self.track.rows) - phase_epochs(search, self.track.phase)
         ranked = []
+        losses: dict[str, float] = {}
         for row in self.track.rows[first:]:
             block = parse_block(row.block)
-            _, loss = self._score(searcher.phase.space.encode(block))
+            if row.block not in losses:
+                losses[row.block] = self._final_loss(searcher.phase.space.encode(block))
             latency = self.costs.predict_ms(self.space, block) / searcher.costs.mean_ms()
-            ranked.append((loss + search.latency_weight * latency, -row.epoch, block, row))
+            ranked.append((losses[row.block] + search.latency_weight * latency, -row.epoch, block, row))
         _, _, block, row = min(ranked, key=lambda one: one[:2])
         return SeedResult(self.seed, block, row.epoch, row.probabilities, self._seconds())
+
+    def _final_loss(self, code: tuple[int, ...]) -> float:
+        """Validation cross-entropy of one block with the final weights, adapted to it where they were mixed."""
+        searcher, search = self.searcher, self.config.search_block
+        path = one_path(searcher.phase.space, code, searcher.device)
+        supernet = searcher.supernet
+        if search.paths is Paths.all:
+            order = self._order(searcher.epochs, WEIGHTS)
+            batches = self.weights_half.batches(search.batch_size, seed=order, augment=True)
+            supernet = adapted(supernet, path, search.optim, batches, self.steps)
+        return score_inside(supernet, path, self.data.val)[1]
 
     def _seconds(self) -> float:
         now = time.monotonic()
