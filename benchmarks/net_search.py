@@ -4,8 +4,8 @@
     python benchmarks/net_search.py runs/strategies strategies --seeds 3
     python benchmarks/net_search.py runs/strategies step
 
-tau: in a space of 64 networks every one is trained alone. Kendall's tau between that and its score in the supernet,
-and the rank of what each strategy picks when every network fits the budget.
+tau: of a space of 64 networks all, or some, are trained alone. Kendall's tau between that and their scores in the
+supernet, and how many are better than what each strategy picks when every network fits the budget.
 strategies: in the configured space each strategy's pick against random networks of the same latency window, after the
 same final training.
 step: the time of a supernet step over that of a fake-quantized step of the largest network alone.
@@ -59,6 +59,7 @@ SMALL = [
     "budget.latency_ms=1000",
 ]
 STRATEGIES = ("evolution", "gradient", "reinforce", "random")
+CHUNK = 8  # networks trained under one lock
 Around = Callable[[], AbstractContextManager[Any]]
 
 
@@ -128,23 +129,29 @@ class Bench:
         return found
 
 
-def tau(bench: Bench, seeds: int) -> None:
+def tau(bench: Bench, seeds: int, networks: int) -> None:
     """Does the supernet rank as training alone does?"""
-    truth = pd.Series({arch_name(arch): bench.trained(arch_name(arch)) for arch in bench.space})
-    ranks = truth.rank(ascending=False, method="average")
-    everything = ["search_net.population=64", "search_net.generations=4", "search_net.front_networks=0"]
+    names = sorted(map(arch_name, bench.space))
+    names = random.Random(0).sample(names, min(networks, len(names)))
+    for start in range(0, len(names), CHUNK):
+        with bench.around():
+            for name in names[start : start + CHUNK]:
+                bench.trained(name)
+    truth = pd.Series({name: bench.trained(name) for name in names})
     print(f"{len(truth)} networks alone: top-1 {truth.min():.4f} to {truth.max():.4f}, median {truth.median():.4f}")
-    for weights in ("true", "false"):
-        taus = []
-        for seed in range(seeds):
+    everything = ["search_net.population=64", "search_net.generations=4", "search_net.front_networks=0"]
+    few = ["search_net.population=8", "search_net.generations=3", "search_net.front_networks=0"]
+    for seed in range(seeds):
+        for weights in ("true", "false"):
             found = bench.searched("random", seed, f"search_net.share_weights={weights}", *everything)
-            scores = pd.Series(found["scores"]).reindex(truth.index).dropna()
-            taus.append(scores.corr(truth[scores.index], method="kendall"))
-        print(f"tau, share_weights={weights}: {' '.join(f'{value:.2f}' for value in taus)}", flush=True)
-    for strategy in STRATEGIES:
-        few = ["search_net.population=8", "search_net.generations=3", "search_net.front_networks=0"]
-        places = [ranks[bench.searched(strategy, seed, *few)["pick"]] for seed in range(seeds)]
-        print(f"rank of the pick, {strategy}: {' '.join(f'{place:g}' for place in places)} of {len(truth)}", flush=True)
+            scores = pd.Series(found["scores"])[truth.index]
+            kendall = scores.corr(truth, method="kendall")
+            print(f"seed {seed}, share_weights={weights}: tau {kendall:.2f}; in the supernet {scores.min():.4f} to "
+                  f"{scores.max():.4f}", flush=True)  # fmt: skip
+        for strategy in STRATEGIES:
+            top1 = bench.trained(bench.searched(strategy, seed, *few)["pick"])
+            better = int((truth > top1).sum())
+            print(f"seed {seed}, {strategy}: top-1 alone {top1:.4f}, {better} of {len(truth)} are better", flush=True)
 
 
 def strategies(bench: Bench, seeds: int, networks: int) -> None:
@@ -210,17 +217,19 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("part", choices=["tau", "strategies", "step"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--networks", type=int, default=10, help="random networks of `strategies`")
+    parser.add_argument("--networks", type=int, default=64, help="networks trained alone, drawn at random")
     parser.add_argument("--lock", type=Path, help="a file that is locked for the length of each piece of work")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
 
+    lock = FileLock(given.lock) if given.lock else None
+
     def around() -> AbstractContextManager[Any]:
-        return FileLock(given.lock).acquire(poll_interval=0.002) if given.lock else nullcontext()
+        return lock.acquire(poll_interval=0.002) if lock is not None else nullcontext()
 
     bench = Bench(given.out, [*(SMALL if given.part == "tau" else []), *given.overrides], around)
     if given.part == "tau":
-        tau(bench, given.seeds)
+        tau(bench, given.seeds, given.networks)
     elif given.part == "step":
         with around():
             step(bench)
