@@ -95,7 +95,7 @@ def test_a_truncated_artifact_is_named_and_left_alone(tmp_path: Path) -> None:
     [
         ("da", ["data.augment.flip=", "data=", "data.root="]),
         ("data=ci", ["data=cifar10", "data=cifar100"]),
-        ("latency/target=", ["latency/target=local", "latency/target=ssh"]),
+        ("search_net=", ["search_net=evolution", "search_net=random"]),
         ("device=", ["device=auto", "device=cpu", "device=cuda"]),
         ("data.download=", ["data.download=true", "data.download=false"]),
     ],

@@ -44,7 +44,7 @@ def test_an_override_beats_the_experiment() -> None:
         ("quant.weight_bits=6", ["quant.weight_bits=6", "7, 8"]),
         ("data=nope", ["data/nope", "cifar10, cifar100, digits"]),
         ("data.name=nope", ["data.name=nope", "digits"]),
-        ("latency/target=moon", ["latency/target/moon", "local, ssh"]),
+        ("search_net=moon", ["search_net/moon", "evolution, gradient"]),
         ("train.optim.lr=fast", ["train.optim.lr=fast"]),
         ("a b=1", ["a b=1"]),
     ],

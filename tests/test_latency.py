@@ -84,7 +84,7 @@ def test_the_agent_measures_and_says_where(tmp_path: Path) -> None:
 def test_the_agent_refuses_a_model_that_is_not_in_its_manifest(tmp_path: Path) -> None:
     onnx.save(network_model(NET, Scheme()), tmp_path / "0.onnx")
     listed = [{"name": "n", "file": "0.onnx", "sha256": "0" * 64}]
-    manifest = {"threads": 1, "cpus": [], "rounds": 2, "round_ms": 1, "empty": "0.onnx", "models": listed}
+    manifest = {"threads": 1, "batch": 1, "cpus": [], "rounds": 2, "round_ms": 1, "empty": "0.onnx", "models": listed}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     done = subprocess.run([sys.executable, AGENT, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "0.onnx is not the model" in done.stderr

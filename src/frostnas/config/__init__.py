@@ -16,8 +16,6 @@ from frostnas.config.stages import (
     SearchBlockConfig,
     SearchNetConfig,
     Strategy,
-    TargetConfig,
-    TargetName,
     TrainConfig,
 )
 
@@ -46,7 +44,5 @@ __all__ = [
     "SearchNetConfig",
     "SpaceConfig",
     "Strategy",
-    "TargetConfig",
-    "TargetName",
     "TrainConfig",
 ]

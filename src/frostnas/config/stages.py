@@ -59,28 +59,11 @@ class SearchBlockConfig:
 
 class RuntimeName(Enum):
     onnxruntime = "onnxruntime"
-    openvino = "openvino"
 
 
 class Precision(Enum):
     int8 = "int8"
     fp32 = "fp32"
-
-
-class TargetName(Enum):
-    local = "local"
-    ssh = "ssh"
-    bundle = "bundle"
-
-
-@dataclass
-class TargetConfig:
-    """Where latency is measured."""
-
-    name: TargetName = TargetName.local
-    host: str = ""
-    """`ssh`: what the system's ssh takes, e.g. pi@board."""
-    python: str = "python3"
 
 
 @dataclass
@@ -101,7 +84,6 @@ class LatencyConfig:
     """Whole random networks that the calibration is fitted on."""
     held_out_networks: int = bounded(10, 2)
     """Other random networks that it is checked on."""
-    target: TargetConfig = field(default_factory=TargetConfig)
 
 
 @dataclass

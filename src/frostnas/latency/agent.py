@@ -79,7 +79,7 @@ def random_input(shape, kind):
 class Model:
     """One session with its input and output bound to fixed buffers."""
 
-    def __init__(self, path, threads):
+    def __init__(self, path, threads, batch):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -88,7 +88,7 @@ class Model:
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.binding = self.session.io_binding()
         for item in self.session.get_inputs():
-            shape = [size if isinstance(size, int) else 1 for size in item.shape]
+            shape = [size if isinstance(size, int) else batch for size in item.shape]
             self.binding.bind_cpu_input(item.name, random_input(shape, item.type))
         for item in self.session.get_outputs():
             self.binding.bind_output(item.name, "cpu")
@@ -137,9 +137,9 @@ def main(folder):
     for item in manifest["models"]:
         if sha256_of(os.path.join(folder, item["file"])) != item["sha256"]:
             sys.exit("agent: %s is not the model that the manifest names" % item["file"])
-    threads = manifest["threads"]
-    empty = Model(os.path.join(folder, manifest["empty"]), threads)
-    models = [Model(os.path.join(folder, item["file"]), threads) for item in manifest["models"]]
+    threads, batch = manifest["threads"], manifest["batch"]
+    empty = Model(os.path.join(folder, manifest["empty"]), threads, batch)
+    models = [Model(os.path.join(folder, item["file"]), threads, batch) for item in manifest["models"]]
     start = time.perf_counter()
     hot, cold = measure(models, empty, manifest["rounds"], manifest["round_ms"])
     results = {

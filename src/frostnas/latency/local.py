@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ def measure(models: Mapping[str, Path], config: LatencyConfig) -> Session:
             listed.append({"name": model, "file": link.name, "sha256": sha256_of(path)})
         manifest = {
             "threads": config.threads,
+            "batch": config.batch,
             "cpus": list(config.cpus),
             "rounds": config.rounds,
             "round_ms": config.round_ms,
@@ -90,7 +91,7 @@ def measure(models: Mapping[str, Path], config: LatencyConfig) -> Session:
 def measure_files(paths: Sequence[Path], config: LatencyConfig) -> list[Timing]:
     """Latency of ONNX files in a loop, ms for one image."""
     named = {str(index): path for index, path in enumerate(paths)}
-    session = measure(named, config)
+    session = measure(named, replace(config, batch=1))
     return [session.models[name].hot for name in named]
 
 

@@ -118,5 +118,5 @@ def _close(graph: Graph, result: Value, workload: Workload, batch: int) -> onnx.
         graph.node("Identity", [result.name], "output")
         return tensor("output", (batch, channels, size, size))
     kind = TensorProto.INT8 if result.signed else TensorProto.UINT8
-    graph.node("Transpose", [graph.end_in_integers(result)], "output", perm=[0, 2, 3, 1])
+    graph.node("Transpose", [result.stored], "output", perm=[0, 2, 3, 1])
     return tensor("output", (batch, size, size, channels), kind)

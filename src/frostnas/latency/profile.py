@@ -6,6 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[Net
         with one_thread():
             for index, spec in enumerate(specs):
                 files[str(index)] = _write(network_model(spec, scheme), Path(name), index)
-        session = measure(files, latency)
+        session = measure(files, replace(latency, batch=1))
     return [session.models[str(index)].hot.p50 for index in range(len(specs))]
 
 

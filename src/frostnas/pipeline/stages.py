@@ -37,10 +37,7 @@ from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
 T = TypeVar("T", bound=Artifact)
-NOT_HASHED = {
-    "data": ("root", "download", "strict", "workers", "in_memory_mb"),
-    "latency": ("target",),
-}
+NOT_HASHED = {"data": ("root", "download", "strict", "workers", "in_memory_mb")}
 """Keys that say where things are, not what comes out."""
 
 
