@@ -1,6 +1,6 @@
 """Where the found block stands among a random sample of its space, each block trained alone for one equal budget.
 
-    python benchmarks/block_search.py runs/block-search --sample 50 --seeds 3 data=hard_digits data.image_size=16
+    python benchmarks/block_search.py runs/block-search data=hard_digits data.image_size=16 --sample 50 --seeds 3
 
 Accuracy is that of fake-quant evaluation on the test images, which no search sees; latency is measured in INT8. What
 is done is kept in OUT/truth.json and OUT/searches.json, and not done again.
@@ -105,10 +105,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sample", type=int, default=50)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--method", action="append", choices=list(METHODS), help="all of them by default")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     args = parser.parse_args()
-    run(args.out, args.sample, args.seeds, args.methods, args.overrides, nullcontext)
+    run(args.out, args.sample, args.seeds, args.method or list(METHODS), args.overrides, nullcontext)
 
 
 def run(
