@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def measure(specs: Sequence[NetSpec]) -> list[float]:
     return [cost(spec.layers[0].block) for spec in specs]
 
 
+@cache
 def config_of(*overrides: str) -> Config:
     return compose_config([*TINY, *overrides])
 
