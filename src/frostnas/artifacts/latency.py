@@ -91,6 +91,10 @@ class Host:
     system: str
     emulated: bool = False
 
+    def is_like(self, other: Host) -> bool:
+        """Whether times of one hold for the other: the same CPU, however its system was updated."""
+        return (self.machine, self.cpu, self.cpu_flags) == (other.machine, other.cpu, other.cpu_flags)
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:

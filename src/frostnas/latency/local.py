@@ -53,6 +53,11 @@ def host_of(said: Mapping[str, Any]) -> Host:
     return Host(said["machine"], said["cpu"], tuple(said["cpu_flags"]), said["system"], said["emulated"])
 
 
+def this_host() -> Host:
+    """The machine that this process runs on."""
+    return host_of(facts())
+
+
 def measure(models: Mapping[str, Path], config: LatencyConfig) -> Session:
     """Time models by name, all in one interleaved session.
 

@@ -17,6 +17,7 @@ from frostnas.artifacts import (
     ExportReport,
     LatencyTable,
     NetResult,
+    NetSpec,
     Provenance,
     TrainResult,
     load,
@@ -143,10 +144,19 @@ def _train(session: Session) -> TrainResult:
 def _export(session: Session) -> ExportReport:
     trained = load(session.path(TRAIN), TrainResult).value
     net = session.trained_net(trained)
-    table = session.table if session.table_path.exists() else None
-    predicted = table.predict_ms(trained.net) if table is not None and table.covers(trained.net) else None
     time_files = partial(latency.measure_files, config=session.config.latency)
-    return export.run(session.config, net, trained, session.data.test, session.workspace.run_dir, time_files, predicted)
+    predicted_ms = _predicted_here(session, trained.net)
+    folder = session.workspace.run_dir
+    return export.run(session.config, net, trained, session.data.test, folder, time_files, predicted_ms)
+
+
+def _predicted_here(session: Session, net: NetSpec) -> float | None:
+    """What the table says of a network on this machine; None where it was made on another, or for another space."""
+    if not session.table_path.exists():
+        return None
+    table = session.table
+    here = table.host.is_like(latency.this_host()) and table.protocol.threads == session.config.latency.threads
+    return table.predict_ms(net) if here and table.covers(net) else None
 
 
 def _file(session: Session, name: str) -> str:
