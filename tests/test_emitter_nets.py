@@ -105,6 +105,21 @@ def test_the_check_for_float_operations_sees_them(tmp_path: Path) -> None:
     assert any(name.startswith("Add ") for name in float_operations(path))
 
 
+def test_only_the_image_is_padded_to_four_channels(tmp_path: Path) -> None:
+    """Integer kernels take products in fours; a stem on 3 channels takes twice as long as one on 4."""
+    model = emitted(tiny(), tmp_path / "net.onnx")
+    stored = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    assert [node.input[0] for node in model.graph.node if node.op_type == "Pad"] == ["input.q"]
+    assert stored["stem.weight"] == [16, 4, 3, 3]
+
+
+def test_every_node_of_the_file_is_read(tmp_path: Path) -> None:
+    graph = emitted(tiny(), tmp_path / "net.onnx").graph
+    read = {name for node in graph.node for name in node.input} | {"logits"}
+    assert all(read.intersection(node.output) for node in graph.node)
+    assert {stored.name for stored in graph.initializer} <= read
+
+
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     net = tiny()
     first = emitted(net, tmp_path / "net.onnx").SerializeToString()

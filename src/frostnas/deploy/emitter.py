@@ -8,7 +8,7 @@ kernels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import Any
 
@@ -35,6 +35,8 @@ from frostnas.version import __version__
 
 OPSET = 17
 IR_VERSION = 8
+PACK = 4
+"""Integer kernels take products in fours: with 3 input channels a stem takes twice as long as with 4."""
 Infos = Sequence[onnx.ValueInfoProto]
 
 
@@ -103,11 +105,6 @@ class Graph:
         result = self.node("DequantizeLinear", [stored, *grid], f"{name}.dq")
         return Value(result, stored, scale, zero_point, signed)
 
-    def end_in_integers(self, value: Value) -> str:
-        """The integers of the graph's last value, whose float form is taken out: nothing reads it."""
-        self.nodes = [node for node in self.nodes if node.output[0] != value.name]
-        return value.stored
-
     def _bounds(self, source: str, quantizer: ActivationQuantizer, name: str) -> str:
         if quantizer.floor == 0 and quantizer.ceiling == torch.inf:
             return self.node("Relu", [source], f"{name}.relu")
@@ -130,6 +127,9 @@ class Graph:
     def _(self, layer: ConvBN, name: str, x: Value) -> Value:
         conv = layer.conv
         pad = int(conv.padding[0])
+        missing = -conv.in_channels % PACK if self.quantized and conv.groups == 1 else 0
+        if missing:
+            x = self._with_zero_channels(x, missing, name)
         inputs = [x.name, *(self._integer_weights if self.quantized else self._float_weights)(layer, name, x)]
         output = self.node(
             "Conv",
@@ -143,6 +143,14 @@ class Graph:
         )
         return self.quantize(output, layer.quantizer, name)
 
+    def _with_zero_channels(self, x: Value, channels: int, name: str) -> Value:
+        """``x`` with channels of zeros behind its own."""
+        grid = self._grid(f"{name}.pad", x.scale, x.zero_point, x.signed)
+        pads = self.constant(f"{name}.pad.pads", np.asarray([0, 0, 0, 0, 0, channels, 0, 0], np.int64))
+        stored = self.node("Pad", [x.stored, pads, grid[1]], f"{name}.pad")
+        result = self.node("DequantizeLinear", [stored, *grid], f"{name}.pad.dq")
+        return replace(x, name=result, stored=stored)
+
     def _float_weights(self, layer: ConvBN, name: str, x: Value) -> list[str]:
         weight, bias = layer.folded()
         return [
@@ -153,7 +161,10 @@ class Graph:
     def _integer_weights(self, layer: ConvBN, name: str, x: Value) -> list[str]:
         integers = layer.integers(layer.conv.weight.new_tensor(x.scale))
         scale = integers.weight_scale.cpu().numpy()
-        weight = self._dequantized(f"{name}.weight", integers.weight.cpu().numpy(), scale)
+        levels = integers.weight.cpu().numpy()
+        if layer.conv.groups == 1:
+            levels = np.pad(levels, ((0, 0), (0, -levels.shape[1] % PACK), (0, 0), (0, 0)))
+        weight = self._dequantized(f"{name}.weight", levels, scale)
         bias = self._dequantized(f"{name}.bias", integers.bias.cpu().numpy(), scale * np.asarray(x.scale, np.float32))
         return [weight, bias]
 
@@ -216,7 +227,11 @@ class Graph:
     def model(self, inputs: Infos, outputs: Infos, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished, checked model; `tensor` describes its inputs and outputs."""
         graph = helper.make_graph(
-            self.nodes, "frostnas", list(inputs), list(outputs), initializer=list(self.initializers.values())
+            self._read_by(outputs),
+            "frostnas",
+            list(inputs),
+            list(outputs),
+            initializer=list(self.initializers.values()),
         )
         model = helper.make_model(
             graph,
@@ -228,6 +243,16 @@ class Graph:
         helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _read_by(self, outputs: Infos) -> list[onnx.NodeProto]:
+        """The nodes that the outputs depend on: a float form that only integer operations pass by is left out."""
+        wanted = {output.name for output in outputs}
+        kept = []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.output):
+                wanted.update(node.input)
+                kept.append(node)
+        return kept[::-1]
 
 
 def tensor(name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 
 BORDER = ("QuantizeLinear", "DequantizeLinear")
-MOVES = ("Transpose", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool")  # same kernels on integers
+MOVES = ("Transpose", "Pad", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool")  # same kernels on integers
 
 
 def optimized_graph(path: Path) -> onnx.ModelProto:
