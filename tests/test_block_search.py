@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -215,13 +215,36 @@ class Killed(Exception):
     """Stands for kill -9."""
 
 
-@pytest.mark.parametrize("paths", ["all", "sampled"])
-@pytest.mark.parametrize("steps", [1, 5, 8])
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BlockResult]:
+    """What a search with these overrides gives when nothing stops it."""
+    return cache(lambda *overrides: search(tmp_path_factory.mktemp("whole"), *overrides))
+
+
+PROGRESSIVE = ("search_block.progressive=true", "search_block.epochs=3", "search_block.random_blocks=0")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps", "of"),
+    [
+        ((), 1, 9),
+        ((), 5, 9),
+        ((), 8, 9),
+        (("search_block.paths=sampled",), 5, 9),
+        (("search_block.order=2",), 7, 9),
+        (PROGRESSIVE, 6, 18),
+        (PROGRESSIVE, 11, 18),
+    ],
+)
 def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: int, paths: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    uninterrupted: Callable[..., BlockResult],
+    overrides: tuple[str, ...],
+    steps: int,
+    of: int,
 ) -> None:
-    overrides = (f"search_block.paths={paths}",)
-    whole = search(tmp_path / "whole", *overrides)
+    whole = uninterrupted(*overrides)
     monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
     plain, left = Searcher.step, [steps]
 
@@ -234,11 +257,11 @@ def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
     with monkeypatch.context() as patch:
         patch.setattr(Searcher, "step", step)
         with pytest.raises(Killed):
-            search(tmp_path / "killed", *overrides)
+            search(tmp_path, *overrides)
     done: list[int] = []
     monkeypatch.setattr(Searcher, "step", lambda self, *batches: done.append(1) or plain(self, *batches))
-    assert timeless(search(tmp_path / "killed", *overrides)) == timeless(whole)
-    assert len(done) == 9 - steps
+    assert timeless(search(tmp_path, *overrides)) == timeless(whole)
+    assert len(done) == of - steps
 
 
 def test_killed_in_the_comparison_it_trains_no_block_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
