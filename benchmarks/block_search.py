@@ -102,12 +102,14 @@ def main() -> None:
     from contextlib import nullcontext
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("runs/block-search"))
     parser.add_argument("--sample", type=int, default=50)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--method", action="append", choices=list(METHODS), help="all of them by default")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     args = parser.parse_args()
+    if "=" in str(args.out):
+        parser.error(f"{args.out}: the folder comes before KEY=VALUE")
     run(args.out, args.sample, args.seeds, args.method or list(METHODS), args.overrides, nullcontext)
 
 
