@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from frostnas import BlockSpec, LayerSpec
-from frostnas.deploy.emitter import Graph, Value, emit_layers, tensor
+from frostnas.deploy.emitter import emit_layers
+from frostnas.deploy.graph import Graph, Value, tensor
 from frostnas.deploy.integer_check import float_operations, optimized_graph
 from frostnas.nets import build_block
 from frostnas.quant import ActivationQuantizer, ConvBN, QuantState, Scheme, set_state
@@ -98,7 +99,7 @@ def compare(probe: Probe, images: Tensor, folder: Path) -> Comparison:
     value = emit_probe(probe, tuple(images.shape), path)
     with torch.no_grad():
         wanted = probe(images).numpy()
-    steps = np.rint(np.abs(run_file(path, images) - wanted) / value.scale).max()
+    steps = np.rint(np.abs(run_file(path, images) - wanted) / value.grid.scale).max()
     kinds = Counter(node.op_type for node in optimized_graph(path).graph.node)
     return Comparison(int(steps), kinds, float_operations(path))
 

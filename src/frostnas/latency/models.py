@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
-from frostnas.deploy.emitter import Graph, Value, emit_layers, emit_net, tensor
+from frostnas.deploy.emitter import emit_layers, emit_net
+from frostnas.deploy.graph import Graph, Grid, Value, tensor
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, QuantState, Scheme, set_state
 
@@ -103,7 +104,7 @@ def _open(graph: Graph, shape: tuple[int, ...], border: ActivationQuantizer) -> 
     batch, channels, height, width = shape
     kind = TensorProto.INT8 if border.scheme.signed_activations else TensorProto.UINT8
     inner = graph.node("Transpose", ["input"], "input.nchw", perm=[0, 3, 1, 2])
-    return tensor("input", (batch, height, width, channels), kind), graph.read(inner, border, "border")
+    return tensor("input", (batch, height, width, channels), kind), graph.read(inner, Grid.of(border), "border")
 
 
 def _close(graph: Graph, result: Value, workload: Workload, batch: int) -> onnx.ValueInfoProto:
@@ -117,6 +118,6 @@ def _close(graph: Graph, result: Value, workload: Workload, batch: int) -> onnx.
     if not graph.quantized:
         graph.node("Identity", [result.name], "output")
         return tensor("output", (batch, channels, size, size))
-    kind = TensorProto.INT8 if result.signed else TensorProto.UINT8
+    kind = TensorProto.INT8 if result.grid.signed else TensorProto.UINT8
     graph.node("Transpose", [result.stored], "output", perm=[0, 2, 3, 1])
     return tensor("output", (batch, size, size, channels), kind)
