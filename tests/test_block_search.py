@@ -281,6 +281,24 @@ def test_killed_in_the_comparison_it_trains_no_block_twice(monkeypatch: pytest.M
     assert timeless(search(tmp_path / "killed")) == timeless(whole)
 
 
+def test_costs_measured_another_way_are_not_gone_on_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measured: list[int] = []
+
+    def killed(self: Searcher, *batches: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Searcher, "step", killed)
+    for threads, sessions in ((1, 1), (1, 1), (2, 2)):
+        with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(Killed):
+            search_block.run(
+                config_of(f"latency.threads={threads}"),
+                DATA,
+                lambda specs: measured.append(1) or measure(specs),
+                workspace,
+            )
+        assert len(measured) == sessions
+
+
 def test_second_order_progressive_and_several_seeds_run_and_report(tmp_path: Path) -> None:
     second = search(tmp_path / "second", "search_block.order=2")
     assert second.block in BlockSpace(config_of().space.block)

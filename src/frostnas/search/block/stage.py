@@ -116,7 +116,7 @@ def _proxy(config: Config, data: Splits, block: BlockSpec) -> NetSpec:
 
 def _fingerprint(config: Config, data: Splits) -> str:
     plain = to_plain(config)
-    parts = {key: plain[key] for key in ("seed", "quant", "search_block")}
+    parts = {key: plain[key] for key in ("seed", "quant", "search_block", "latency")}
     return sha256_of_value([parts, plain["space"]["block"], plain["data"]["augment"], data.record, data.format])
 
 
