@@ -47,7 +47,8 @@ from frostnas.quant.gradboost import GradBoost
 from frostnas.search import net
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.network import Arch, NetworkSpace, arch_name, parse_arch
+from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
+from frostnas.search.spaces.network import NetworkSpace
 
 SMALL = [
     "space.network.widths=[16,24,32]",

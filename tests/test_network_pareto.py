@@ -15,7 +15,7 @@ from frostnas.report.pareto_plot import KnownNetwork, pareto_figure, save_pareto
 from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.scoring import Score
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.network import arch_name
+from frostnas.search.spaces.arch import arch_name
 from tests.test_network_space import table_of, tiny
 
 

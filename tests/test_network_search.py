@@ -26,7 +26,8 @@ from frostnas.search.net.scoring import Scorer
 from frostnas.search.net.stage import Target, search
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.network import NetworkSpace, parse_arch
+from frostnas.search.spaces.arch import parse_arch
+from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import path_cost
 from tests.test_network_space import BLOCKS, table_of, tiny
 

@@ -23,7 +23,8 @@ from frostnas.artifacts import (
 from frostnas.config import NetworkSpaceConfig
 from frostnas.config.compose import compose_config
 from frostnas.errors import InputError
-from frostnas.search.spaces.network import NetworkSpace, arch_name
+from frostnas.search.spaces.arch import arch_name
+from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import Window
 
 BLOCKS = (

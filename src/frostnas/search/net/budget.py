@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 
 from frostnas.artifacts import LatencyTable
-from frostnas.search.spaces.network import Arch, NetworkSpace
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import Cost, Edge, Path, Trellis, Weight, Window, part_cost, path_cost
 
 DRAWS = 500

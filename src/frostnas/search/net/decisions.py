@@ -7,7 +7,8 @@ import random
 import torch
 from torch import Tensor, nn
 
-from frostnas.search.spaces.network import Arch, NetworkSpace
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import Cost, Edge, Slot, Weight, part_cost
 
 

@@ -20,7 +20,7 @@ from frostnas.search.net.budget import Task
 from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.policy import UniformPaths
 from frostnas.search.net.supernet import Supernet
-from frostnas.search.spaces.network import Arch
+from frostnas.search.spaces.arch import Arch
 
 HOT, COLD = 5.0, 0.5  # Gumbel-softmax temperature at the first and the last step
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from frostnas.artifacts import ParetoRow
 from frostnas.search.net.budget import Task
 from frostnas.search.net.scoring import Score
-from frostnas.search.spaces.network import Arch, arch_name, parse_arch
+from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
 
 
 def pareto_rows(task: Task, scores: Mapping[str, Score], pick: Arch) -> tuple[ParetoRow, ...]:

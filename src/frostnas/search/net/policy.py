@@ -6,7 +6,8 @@ import random
 from typing import Any, Protocol
 
 from frostnas.data import derived_seed
-from frostnas.search.spaces.network import Arch, NetworkSpace
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.network import NetworkSpace
 
 
 class Policy(Protocol):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from frostnas.data import Images, Splits
 from frostnas.quant import ActivationQuantizer, Dropout, QuantState, set_state
 from frostnas.search.net.supernet import Supernet
-from frostnas.search.spaces.network import Arch, arch_name
+from frostnas.search.spaces.arch import Arch, arch_name
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -27,7 +27,8 @@ from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
 from frostnas.search.net.training import SupernetTrainer
-from frostnas.search.spaces.network import Arch, NetworkSpace
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.network import NetworkSpace
 
 SCORES = "search_net_scores.pt"
 

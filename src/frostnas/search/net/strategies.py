@@ -19,7 +19,7 @@ from frostnas.config import Strategy as StrategyName
 from frostnas.search.net.budget import Task
 from frostnas.search.net.decisions import Decisions
 from frostnas.search.net.scoring import Score
-from frostnas.search.spaces.network import Arch, arch_name
+from frostnas.search.spaces.arch import Arch, arch_name
 from frostnas.search.spaces.trellis import Window
 
 Evaluate = Callable[[Arch], Score]

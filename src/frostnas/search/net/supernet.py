@@ -10,7 +10,8 @@ from frostnas.artifacts import LayerSpec
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, Scheme
 from frostnas.search.net.sharing import SharedWeights
-from frostnas.search.spaces.network import Arch, NetworkSpace
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import Edge, Slot
 
 

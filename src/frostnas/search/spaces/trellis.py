@@ -82,10 +82,9 @@ class Trellis:
                 total = best[edge.target] + sign * part_cost(edge, cost)
                 if total < best[node]:
                     best[node], chosen[node] = total, edge
-        path, node = [], 0
-        while (edge := chosen[node]) is not None:
-            path.append(edge)
-            node = edge.target
+        path: list[Edge] = []
+        while (step := chosen[path[-1].target if path else 0]) is not None:
+            path.append(step)
         return tuple(path), path_cost(path, cost)
 
 
