@@ -17,7 +17,7 @@ from frostnas.quant import ActivationQuantizer, Add, Concat, QTensor, Scheme
 from frostnas.search.block.mixture import Mixture
 from frostnas.search.block.shared import Activations, SharedConv, on_grid, widen
 from frostnas.search.block.spatial import MixedSpatial
-from frostnas.search.block.weighing import mask_channels, weighted_sum
+from frostnas.search.block.weighing import weighted_sum
 from frostnas.search.spaces.block import BlockSpace
 
 
@@ -58,10 +58,8 @@ class MixedBlock(nn.Module):
         y = self.expand(y, active, quantized)  # (N, active, H, W)
         y = self.expand_act(y, mixture.live("activation"))
         y = self.spatial(y, mixture, quantized)
-        if mask is not None:
-            y = mask_channels(y, mask)
         y = self._gate(y, mixture)
-        y = self.projected(self.project(y, self.out_channels, quantized))
+        y = self.projected(self.project(y, self.out_channels, quantized, mask=mask))
         return self._skip(x, y, mixture)
 
     def _active(self, mixture: Mixture) -> tuple[int, Tensor | None]:

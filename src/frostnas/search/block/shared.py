@@ -37,16 +37,30 @@ class SharedConv(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels, track_running_stats=False)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor, rows: int, quantized: bool) -> Tensor:
-        """(N, n, H, W) of the first n input channels -> (N, rows, H / stride, W / stride)."""
+    def forward(
+        self, x: Tensor, rows: int, quantized: bool, *, share: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """(N, n, H, W) of the first n input channels -> (N, rows, H / stride, W / stride).
+
+        Both factors act on small tensors, where they and their gradients cost nothing.
+
+        Args:
+            share: a factor on the result, float32 (), applied with batch norm's own.
+            mask: a factor per input channel, float32 (n,), applied to the weight.
+        """
         conv, bn = self.conv, self.bn
         weight = conv.weight[:rows] if self.depthwise else conv.weight[:rows, : x.shape[1]]
         if quantized:
             weight = fake_quantize_weight(weight, self.scheme)
+        if mask is not None:
+            weight = weight * mask.view(1, -1, 1, 1)
         groups = rows if self.depthwise else 1
         weight = undilated(weight, int(conv.dilation[0]))
         y = F.conv2d(x, weight, None, conv.stride, conv.padding, 1, groups)
-        return F.batch_norm(y, None, None, bn.weight[:rows], bn.bias[:rows], training=True, eps=bn.eps)
+        gain, shift = bn.weight[:rows], bn.bias[:rows]
+        if share is not None:
+            gain, shift = gain * share, shift * share
+        return F.batch_norm(y, None, None, gain, shift, training=True, eps=bn.eps)
 
 
 def undilated(weight: Tensor, dilation: int) -> Tensor:

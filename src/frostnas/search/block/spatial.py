@@ -10,7 +10,7 @@ from frostnas.nets.ops import make_spatial
 from frostnas.quant import ConvBN, Scheme
 from frostnas.search.block.mixture import Mixture
 from frostnas.search.block.shared import Activations, SharedConv, on_grid, widen
-from frostnas.search.block.weighing import weighted_sum
+from frostnas.search.block.weighing import total, weighted_sum
 
 MIXED = "mixed"
 
@@ -50,22 +50,28 @@ class MixedSpatial(nn.Module):
 
     def forward(self, x: Tensor, mixture: Mixture, quantized: bool) -> Tensor:
         """(N, n, H, W), n up to the largest width -> (N, n, H / stride, W / stride)."""
-        terms: list[tuple[Tensor, Tensor]] = []
-        before: list[tuple[Tensor, Tensor]] = []  # of the activation
-        for at, weight in mixture.live("spatial"):
-            name = self.names[at]
-            if name in self.convs:
-                before.append((self.convs[name](x, x.shape[1], quantized), weight))
-            elif name in self.free:
+        live = [(self.names[at], weight) for at, weight in mixture.live("spatial")]
+        convs = [(name, weight) for name, weight in live if name in self.convs]
+        terms = (
+            [(self._convolved(x, convs, mixture, quantized), total([weight for _, weight in convs]))] if convs else []
+        )
+        for name, weight in live:
+            if name in self.free:
                 terms.append((self.free[name](on_grid(x)).value, weight))
-            else:
+            elif name in self.whole:
                 terms.append((self._whole(self.whole[name], x, mixture), weight))
-        if before:
-            share = sum(weight for _, weight in before[1:]) + before[0][1]
-            value = weighted_sum((conv, weight / share) for conv, weight in before)
-            key = MIXED if mixture.path is None else self.names[mixture.path["spatial"]]
-            terms.append((self.activations[key](value, mixture.live("activation")), share))
         return weighted_sum(terms)
+
+    def _convolved(self, x: Tensor, convs: Sequence[tuple[str, Tensor]], mixture: Mixture, quantized: bool) -> Tensor:
+        """The mixture of the convolutions alone, activated."""
+        rows, name = x.shape[1], convs[0][0]
+        if len(convs) == 1:
+            value = self.convs[name](x, rows, quantized)
+        else:
+            share = total([weight for _, weight in convs])
+            value = total([self.convs[name](x, rows, quantized, share=weight / share) for name, weight in convs])
+        key = MIXED if mixture.path is None else name
+        return self.activations[key](value, mixture.live("activation"))  # type: ignore[no-any-return]
 
     def _whole(self, modules: nn.Module, x: Tensor, mixture: Mixture) -> Tensor:
         assert isinstance(modules, nn.ModuleList)

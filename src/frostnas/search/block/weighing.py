@@ -6,7 +6,7 @@ times slower than the convolution before it, unless it runs along the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -38,21 +38,6 @@ class _WeightedSum(torch.autograd.Function):
         return torch.stack([torch.dot(flat, _rows(value).flatten()) for value in values]), *back
 
 
-class _MaskChannels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, mask: Tensor) -> Tensor:
-        ctx.save_for_backward(x, mask)
-        return x * mask.view(1, -1, 1, 1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, mask = ctx.saved_tensors
-        back = gradients[0] * mask.view(1, -1, 1, 1) if ctx.needs_input_grad[0] else None
-        if not ctx.needs_input_grad[1]:
-            return back, None
-        return back, (_rows(gradients[0]) * _rows(x)).sum(0)
-
-
 def weighted_sum(terms: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Sum of value times weight, (N, C, H, W) and (); a single term is taken whole."""
     every = list(terms)
@@ -61,6 +46,9 @@ def weighted_sum(terms: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     return _WeightedSum.apply(torch.stack([weight for _, weight in every]), *(value for value, _ in every))  # type: ignore[no-any-return]
 
 
-def mask_channels(x: Tensor, mask: Tensor) -> Tensor:
-    """(N, C, H, W) with every channel times its weight, (C,)."""
-    return _MaskChannels.apply(x, mask)  # type: ignore[no-any-return]
+def total(values: Sequence[Tensor]) -> Tensor:
+    """Sum of tensors of one shape."""
+    result = values[0]
+    for value in values[1:]:
+        result = result + value
+    return result
