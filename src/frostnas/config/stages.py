@@ -87,6 +87,18 @@ class LatencyConfig:
 
 
 @dataclass
+class OtherTarget:
+    """A further table and budget that the same supernet gives a network for."""
+
+    table: str = ""
+    """Path of its latency.json; empty for the one of the run."""
+    latency_ms: float | None = None
+    """As `budget.latency_ms`."""
+    fraction: float = 0.5
+    """As `budget.fraction`."""
+
+
+@dataclass
 class BudgetConfig:
     """What the network may cost; the most accurate one within is looked for."""
 
@@ -100,6 +112,8 @@ class BudgetConfig:
     """Multiply-adds of one image; null for any."""
     peak_activation_bytes: int | None = bounded(None, 1)
     """Most bytes of INT8 activations alive at one time, for one image; null for any."""
+    others: list[OtherTarget] = listed()
+    """Targets beside the run's own; the limits other than latency hold for all."""
 
 
 class Strategy(Enum):

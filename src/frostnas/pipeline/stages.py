@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
@@ -31,7 +32,7 @@ from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
+from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session, load_table
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.search import block as search_block
@@ -127,11 +128,21 @@ def _profile(session: Session) -> LatencyTable:
 
 
 def _search_net(session: Session) -> NetResult:
-    result, rows = search_net.run(session.config, session.data, session.block, session.table, session.workspace)
-    text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
-    write_atomic(session.path(PARETO), text.encode())
-    save_pareto_plot(session.workspace.run_dir, result, rows)
-    return result
+    budget = session.config.budget
+    targets = [search_net.Target(session.table, budget)]
+    for other in budget.others:
+        table = load_table(Path(other.table)) if other.table else session.table
+        own = replace(budget, latency_ms=other.latency_ms, fraction=other.fraction, others=[])
+        targets.append(search_net.Target(table, own))
+    found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
+    for number, (result, rows) in enumerate(found, start=1):
+        folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
+        text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
+        write_atomic(folder / PARETO, text.encode())
+        save_pareto_plot(folder, result, rows)
+        if number > 1:
+            save(folder / NET, result, SEARCH_NET.provenance(session))
+    return found[0][0]
 
 
 def _train(session: Session) -> TrainResult:
@@ -172,6 +183,12 @@ def _table_input(session: Session) -> str:
     return sha256_of(session.table_path)
 
 
+def _other_tables(session: Session) -> dict[str, str]:
+    """Hashes of the tables of `budget.others`."""
+    paths = {Path(other.table) for other in session.config.budget.others if other.table}
+    return {str(path): sha256_of(path) for path in sorted(paths) if path.is_file()}
+
+
 SEARCH_BLOCK = Stage(
     "search-block",
     BLOCK,
@@ -193,7 +210,11 @@ SEARCH_NET = Stage(
     NET,
     NetResult,
     ("seed", "data", "quant", "space.network", "budget", "search_net"),
-    lambda session: {"block": sha256_of_value(session.block), TABLE: _table_input(session)},
+    lambda session: {
+        "block": sha256_of_value(session.block),
+        TABLE: _table_input(session),
+        **_other_tables(session),
+    },
     _search_net,
 )
 TRAINING = Stage(
