@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from frostnas.artifacts import BlockSpec, NetSpec
@@ -66,6 +67,8 @@ def train_alone(config: Config, spec: NetSpec, data: Splits) -> Iterator[Scores 
         for number, (pixels, labels) in enumerate(batches):
             schedule.apply(optimizer, (epoch - start) * steps + number)
             F.cross_entropy(net(pixels), labels).backward()  # type: ignore[no-untyped-call]
+            if search.optim.clip_norm is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), search.optim.clip_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             yield None
