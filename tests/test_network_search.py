@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from frostnas.artifacts import BlockSpec, LatencyTable
-from frostnas.config import BudgetConfig, Config
+from frostnas.config import BudgetConfig, Config, NetworkSpaceConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
 from frostnas.engine import Workspace, seed_all
@@ -242,6 +242,13 @@ def test_an_impossible_budget_names_the_fastest_network(table: LatencyTable) -> 
     fastest = space.fastest(table)[1]
     with pytest.raises(InputError, match=rf"budget\.latency_ms=0\.01.*fastest takes {fastest:.4g} ms"):
         make_task(BudgetConfig(latency_ms=0.01), space, table, 4)
+
+
+def test_a_budget_that_only_the_fastest_network_meets_gives_that_network() -> None:
+    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    table = table_of(space)
+    task = make_task(BudgetConfig(fraction=0.0), space, table, 16)
+    assert task.latency_ms(task.draw(task.window(), random.Random(0))) == space.fastest(table)[1]
 
 
 def test_a_budget_above_the_slowest_network_is_said(data: Splits, table: LatencyTable, tmp_path: Path) -> None:

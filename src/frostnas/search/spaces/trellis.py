@@ -98,14 +98,14 @@ def path_cost(path: Sequence[Edge], cost: Cost) -> float:
 
 
 class Window:
-    """The paths whose total cost lies in [low, high], for sampling and for the best of them.
+    """The paths whose total cost lies in [low, high], for counting and drawing.
 
     Costs are counted in bins of ``high / BINS``. A draw is made from the paths whose binned cost may lie inside, and
     repeated until the exact one does, so it follows the weights exactly.
     """
 
     BINS = 2000
-    TRIES = 200
+    TRIES = 500
 
     def __init__(self, trellis: Trellis, cost: Cost, low: float, high: float, weight: Weight | None = None) -> None:
         self.trellis, self.low, self.high = trellis, low, high
@@ -117,6 +117,7 @@ class Window:
         self._bins = [[round(value / self._unit) for value in row] for row in costs]
         self._first, self._last = max(0, math.floor(low / self._unit) - slack), self.BINS + slack
         self._mass = self._suffix_mass()
+        self._barren = False
 
     def _suffix_mass(self) -> list[npt.NDArray[np.float64]]:
         """[node][bins] -> weight of all ways from the node to the end that cost that many bins."""
@@ -136,12 +137,13 @@ class Window:
     def sample(self, rng: random.Random) -> Path | None:
         """A path drawn in proportion to the product of its weights; None where the window holds none (or next to
         none: `TRIES` draws failed)."""
-        for _ in range(self.TRIES):
+        for _ in range(0 if self._barren else self.TRIES):
             path = self._walk(rng)
             if path is None:
-                return None
+                break
             if self.low <= path_cost(path, self._cost) <= self.high:
                 return path
+        self._barren = True  # later draws need not try again
         return None
 
     def _walk(self, rng: random.Random) -> Path | None:
