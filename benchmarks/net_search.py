@@ -174,7 +174,7 @@ def step(bench: Bench, rounds: int = 15) -> None:
     """What does choosing among all candidates cost a training step?"""
     model = Supernet(bench.space, Scheme()).to(memory_format=torch.channels_last)
     slowest = bench.space.slowest(bench.table)[0]
-    alone = model.extract(slowest).to(memory_format=torch.channels_last)
+    alone = Net(bench.space.decode(slowest), Scheme()).to(memory_format=torch.channels_last)
     batch = next(iter(bench.data.train.batches(bench.config.search_net.batch_size)))
     steps: dict[str, Callable[[], None]] = {}
     for name, net_, paths in (
