@@ -105,7 +105,7 @@ def test_an_infinite_loss_stops_with_where_and_what_to_do(tmp_path: Path, data: 
 def test_a_loss_that_is_not_a_number_names_the_step(tmp_path: Path, data: Splits) -> None:
     from frostnas.nets.net import Net
 
-    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10)  # quantizers off: they would notice first
+    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10, classes=10)  # quantizers off: they would notice first
     pixels, labels = next(data.train.batches(32))
     with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 \(float\), step 1.*train\.optim\.lr"):
         trainer.step(pixels * torch.nan, labels)

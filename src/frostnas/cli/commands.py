@@ -38,7 +38,8 @@ class Outcome:
 def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
     with Workspace.open(Path(config.run_dir), console=console, quiet=quiet) as workspace:
         yield Session(config, workspace)
-        write_atomic(workspace.run_dir / "config.yaml", to_yaml(config).encode())
+        if workspace.writes:
+            write_atomic(workspace.run_dir / "config.yaml", to_yaml(config).encode())
 
 
 def stage(name: str, config: Config, console: Console, quiet: bool, force: bool) -> Outcome:

@@ -4,7 +4,7 @@ from frostnas.engine.checkpoint import load_checkpoint, rng_state, save_checkpoi
 from frostnas.engine.device import pick_device, seed_all
 from frostnas.engine.evaluate import evaluate, evaluating, predict
 from frostnas.engine.metrics import MetricsWriter
-from frostnas.engine.optim import decay_groups, make_optimizer
+from frostnas.engine.optim import classifier_of, decay_groups, make_optimizer
 from frostnas.engine.progress import Bar
 from frostnas.engine.schedule import Schedule
 from frostnas.engine.workspace import Workspace
@@ -14,6 +14,7 @@ __all__ = [
     "MetricsWriter",
     "Schedule",
     "Workspace",
+    "classifier_of",
     "decay_groups",
     "evaluate",
     "evaluating",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from frostnas.config import Device
+from frostnas.engine.distributed import local_cuda
 from frostnas.errors import InputError
 
 
@@ -19,7 +20,7 @@ def pick_device(device: Device) -> torch.device:
     """
     if device is Device.cuda and not torch.cuda.is_available():
         raise InputError("device=cuda: no CUDA device is available; expected cpu or auto")
-    return torch.device("cuda" if device is not Device.cpu and torch.cuda.is_available() else "cpu")
+    return local_cuda() if device is not Device.cpu and torch.cuda.is_available() else torch.device("cpu")
 
 
 def seed_all(seed: int) -> None:

@@ -12,9 +12,11 @@ from frostnas.artifacts import write_atomic
 class MetricsWriter:
     """`metrics/<stage>.csv`: a header from the first row's names, then one line per row, on disk at once."""
 
-    def __init__(self, path: Path, keep: int = 0) -> None:
-        """Args: keep: rows of an interrupted run to go on after; later ones are dropped."""
-        self.path = path
+    def __init__(self, path: Path, keep: int = 0, *, writes: bool = True) -> None:
+        """Args: keep: rows of an interrupted run to go on after; later ones are dropped.
+        writes: False for a process that shares a run directory with the one that writes.
+        """
+        self.path, self.writes = path, writes
         self.rows: list[dict[str, str]] = []
         if keep and path.is_file():
             with path.open(newline="") as file:
@@ -27,6 +29,8 @@ class MetricsWriter:
         self._write()
 
     def _write(self) -> None:
+        if not self.writes:
+            return
         text = io.StringIO()
         if self.rows:
             writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")

@@ -13,6 +13,12 @@ from frostnas.engine.rmsprop import RMSpropTF
 LIGHT = 0.01  # share of the weight decay for batch norm, biases and the classifier
 
 
+def classifier_of(model: nn.Module) -> nn.Module | None:
+    """The last convolution or linear layer, if it has a bias as classifiers do."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    return layers[-1] if layers and layers[-1].bias is not None else None
+
+
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups of a model that ends in its classifier (StatAssist, section 4; FrostNet, section 4).
 
@@ -20,7 +26,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     hundredth. Only parameters that require a gradient are taken.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    classifier = layers[-1] if layers and layers[-1].bias is not None else None
+    classifier = classifier_of(model)
     full, none = [], []
     for layer in layers:
         if isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels:

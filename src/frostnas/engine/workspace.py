@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from frostnas.engine.distributed import launched
 from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.progress import Bar, progress_bar
 from frostnas.errors import InputError
@@ -26,6 +27,8 @@ class Workspace:
     console: Console | None
     """Where progress goes; None when quiet."""
     log: logging.Logger
+    writes: bool = True
+    """False in all but the first of several processes that train one network: they only read."""
 
     @classmethod
     @contextmanager
@@ -40,6 +43,10 @@ class Workspace:
             InputError: another process works in ``run_dir``, or it cannot be made.
         """
         folder = Path(run_dir)
+        log = logging.getLogger("frostnas")
+        if not launched().writes:
+            yield cls(folder, None, log, writes=False)
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / LOCK_NAME)
@@ -48,7 +55,6 @@ class Workspace:
             raise InputError(f"run_dir={folder}: another process is working in it; expected a free one") from None
         except OSError as error:
             raise InputError(f"run_dir={folder}: {error.strerror}; expected a folder to write to") from None
-        log = logging.getLogger("frostnas")
         handler = logging.FileHandler(folder / LOG_NAME)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         log.setLevel(logging.INFO)
@@ -67,12 +73,12 @@ class Workspace:
     def checkpoints(self) -> Path:
         """Folder for what an interrupted stage goes on from."""
         folder = self.run_dir / "checkpoints"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def metrics(self, stage: str, keep: int = 0) -> MetricsWriter:
         """`metrics/<stage>.csv`, begun anew, or after its first ``keep`` rows."""
-        return MetricsWriter(self.run_dir / "metrics" / f"{stage}.csv", keep)
+        return MetricsWriter(self.run_dir / "metrics" / f"{stage}.csv", keep, writes=self.writes)
 
     def progress(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
         """A progress bar: ``with workspace.progress("train", total=steps) as bar: bar.step(loss=0.1)``."""

@@ -17,6 +17,7 @@ from frostnas.artifacts import Host, Timing, sha256_of
 from frostnas.config import LatencyConfig
 from frostnas.latency.models import empty_model
 
+FILE_ROUNDS = 30  # of few files: more rounds cost nothing and bridge a neighbour's burst of work
 AGENT = Path(__file__).with_name("agent.py")
 
 
@@ -96,7 +97,7 @@ def measure(models: Mapping[str, Path], config: LatencyConfig) -> Session:
 def measure_files(paths: Sequence[Path], config: LatencyConfig) -> list[Timing]:
     """Latency of ONNX files in a loop, ms for one image."""
     named = {str(index): path for index, path in enumerate(paths)}
-    session = measure(named, replace(config, batch=1))
+    session = measure(named, replace(config, batch=1, rounds=max(config.rounds, FILE_ROUNDS)))
     return [session.models[name].hot for name in named]
 
 

@@ -96,7 +96,8 @@ class Stage(Generic[T]):
         session.workspace.say(f"{self.name}: started")
         provenance = self.provenance(session)
         value = self.compute(session)
-        save(session.path(self.artifact), value, provenance)
+        if session.workspace.writes:
+            save(session.path(self.artifact), value, provenance)
         session.workspace.say(f"{self.name}: done ({session.path(self.artifact)})")
         return value
 
@@ -147,9 +148,9 @@ def _search_net(session: Session) -> NetResult:
 
 def _train(session: Session) -> TrainResult:
     result, state = training.run(session.config, session.data, session.net, session.workspace)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_atomic(session.path(WEIGHTS), to_safetensors(tensors))
-    return replace(result, weights_sha256=sha256_of(session.path(WEIGHTS)))
+    if session.workspace.writes:
+        write_atomic(session.path(WEIGHTS), to_safetensors(state))
+    return result
 
 
 def _export(session: Session) -> ExportReport:
@@ -193,7 +194,7 @@ SEARCH_BLOCK = Stage(
     "search-block",
     BLOCK,
     BlockResult,
-    ("seed", "data", "quant", "space.block", "search_block"),
+    ("seed", "data", "quant", "space.block", "search_block", "latency"),
     lambda session: {},
     _search_block,
 )

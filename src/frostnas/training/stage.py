@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of_value
 from frostnas.config import Config
 from frostnas.config.compose import to_plain
-from frostnas.data import Splits, batch_count, derived_seed
+from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Workspace, evaluate, seed_all
-from frostnas.engine.interrupt import Interrupts
-from frostnas.nets.net import Net
+from frostnas.engine.distributed import joined, total
+from frostnas.errors import InputError
+from frostnas.nets import Net, count
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.training.calibrate import calibrate
-from frostnas.training.cost import multiply_adds
 from frostnas.training.phases import phase_of, total_epochs
-from frostnas.training.saver import Saver, resume
+from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
+from frostnas.training.weights import start_from
 
 CHECKPOINT = "train.pt"
 
@@ -33,37 +34,55 @@ def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tup
     Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
     kept is the best by fake-quant top-1 on the validation split. Without fake-quantized epochs it is the best in
     floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
-    the quantizers off.
+    the quantizers off. Processes started by torchrun share every batch.
 
     Raises:
+        InputError: `train.weights` does not fit, or the batch cannot be shared equally.
         TrainingError, RangeError: the loss or an activation is not a finite number.
     """
-    seed_all(config.seed)
-    scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
-    model = Net(net, scheme).to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(model, config, batch_count(len(data.train), config.train.batch_size, shuffled=True))
-    path, fingerprint = workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net)
-    if resume(trainer, path, fingerprint):
-        done = trainer.progress
-        workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
-    _train(trainer, data, workspace, path, fingerprint)
+    device = data.train.labels.device
+    with joined(device) as world:
+        if config.train.batch_size % world.size:
+            raise InputError(
+                f"train.batch_size={config.train.batch_size}: expected a multiple of {world.size} processes"
+            )
+        seed_all(config.seed)
+        scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
+        model = Net(net, scheme)
+        if config.train.weights is not None:
+            start_from(model, Path(config.train.weights))
+        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        steps = batch_count(len(data.train), config.train.batch_size, shuffled=True)
+        trainer = Trainer(model, config, steps, len(data.format.classes), world)
+        saver = Saver(trainer, workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net))
+        if saver.resume():
+            done = trainer.progress
+            workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
+        _train(trainer, data, workspace, saver)
+        return _finish(trainer, data, net)
 
-    model.load_state_dict(trainer.best.weights)
-    if not trainer.best.quantized:
+
+def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, dict[str, Tensor]]:
+    """The kept network's accuracies and weights."""
+    model, config, best = trainer.model, trainer.config, trainer.best
+    if best.weights:
+        model.load_state_dict(best.weights)
+    if not best.quantized:
         calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    counts = count(net)
     result = TrainResult(
         net=net,
         images=data.format,
         split=data.record,
-        weight_bits=scheme.weight_bits,
-        signed_activations=scheme.signed_activations,
+        weight_bits=config.quant.weight_bits,
+        signed_activations=config.quant.signed_activations,
         fp32=fp32,
         fake_quant=fake_quant,
-        best_epoch=trainer.best.epoch,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        macs=multiply_adds(model, net.image_size),
+        best_epoch=best.epoch,
+        parameters=counts.parameters,
+        macs=counts.macs,
         weights_sha256=hashlib.sha256(to_safetensors(weights)).hexdigest(),
         seed=config.seed,
         seconds=trainer.progress.seconds,
@@ -71,20 +90,17 @@ def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tup
     return result, weights
 
 
-def _train(trainer: Trainer, data: Splits, workspace: Workspace, path: Path, fingerprint: str) -> None:
+def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -> None:
     """All epochs from the trainer's position on."""
     config, steps, progress = trainer.config.train, trainer.steps_per_epoch, trainer.progress
     metrics = workspace.metrics("train", keep=progress.epoch)
     epochs = total_epochs(config)
-    with (
-        Interrupts() as interrupts,
-        workspace.progress("train", epochs * steps, progress.epoch * steps + progress.step) as bar,
-    ):
-        saver = Saver(trainer, path, fingerprint, interrupts)
+    done = progress.epoch * steps + progress.step
+    with saver, workspace.progress("train", epochs * steps, done) as bar:
         while progress.epoch < epochs:
             _epoch(trainer, data, bar, saver)
             phase, _ = phase_of(config, progress.epoch)
-            val_top1 = evaluate(trainer.evaluated, data.val)
+            val_top1 = _shared_top1(trainer, data.val)
             trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
             figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
             metrics.row(epoch=progress.epoch + 1, phase=phase.name, lr=trainer.lr, **figures)
@@ -96,14 +112,27 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, path: Path, fin
 
 def _epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
     """The rest of the present epoch."""
-    config, progress = trainer.config, trainer.progress
+    config, progress, world = trainer.config, trainer.progress, trainer.world
     trainer.begin_epoch()
-    seed = derived_seed(config.seed, progress.epoch)
-    for pixels, labels in data.train.batches(config.train.batch_size, seed=seed, augment=True, skip=progress.step):
+    batches = data.train.batches(
+        config.train.batch_size,
+        seed=derived_seed(config.seed, progress.epoch),
+        augment=True,
+        skip=progress.step,
+        part=(world.rank, world.size),
+    )
+    for pixels, labels in batches:
         trainer.step(pixels, labels)
         bar.step(loss=progress.loss, top1=progress.top1)
         if progress.step < trainer.steps_per_epoch:  # the epoch's last state is saved after its evaluation
             saver.after_step()
+
+
+def _shared_top1(trainer: Trainer, images: Images) -> float:
+    """Top-1 of the network as it would be kept now; every process looks at its part of the images."""
+    mine = torch.arange(trainer.world.rank, len(images), trainer.world.size)
+    hits = evaluate(trainer.evaluated, images.subset(mine)) * len(mine) if len(mine) else 0.0
+    return round(float(total(torch.tensor(hits, device=trainer.device)))) / len(images)
 
 
 def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:

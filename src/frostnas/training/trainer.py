@@ -2,80 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+import math
+from contextlib import nullcontext
+from dataclasses import asdict, fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from frostnas.config import Config
-from frostnas.engine import Schedule, make_optimizer, rng_state, set_rng_state
+from frostnas.data import derived_seed
+from frostnas.engine import Schedule, make_optimizer
+from frostnas.engine.distributed import World, total
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
+from frostnas.training.mixing import grown_size, make_mixer, resized
 from frostnas.training.phases import phase_of
+from frostnas.training.position import Best, Progress
+from frostnas.training.synchronise import synchronise
+
+READ_EVERY = 50  # steps between two looks at the loss on an accelerator, each of which waits for it
 
 
 class TrainingError(FloatingPointError):
     """Training met a loss that is not a number; the message says where and what to change."""
 
 
-@dataclass
-class Progress:
-    """Where a run is, and the sums over its present epoch."""
-
-    epoch: int = 0
-    """From 0 over all phases."""
-    step: int = 0
-    """Batches of the epoch that are done."""
-    loss_sum: float = 0.0
-    hits: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    """Time spent in training, over all interruptions."""
-
-    @property
-    def loss(self) -> float:
-        return self.loss_sum / max(1, self.step)
-
-    @property
-    def top1(self) -> float:
-        return self.hits / max(1, self.images)
-
-    def next_epoch(self) -> None:
-        self.epoch, self.step = self.epoch + 1, 0
-        self.loss_sum, self.hits, self.images = 0.0, 0, 0
-
-
-@dataclass
-class Best:
-    """The network that is kept: the best so far by validation accuracy."""
-
-    top1: float = -1.0
-    epoch: int = -1
-    quantized: bool = False
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def offer(self, top1: float, epoch: int, quantized: bool, model: nn.Module) -> None:
-        """Keep ``model`` if it is at least as good; a quantized network beats every one trained in floating point."""
-        if (quantized, top1) >= (self.quantized, self.top1):
-            weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-            self.top1, self.epoch, self.quantized, self.weights = top1, epoch, quantized, weights
-
-
 class Trainer:
     """Model, optimizer, GradBoost, weight average and position: all that a checkpoint holds."""
 
-    def __init__(self, model: nn.Module, config: Config, steps_per_epoch: int) -> None:
+    def __init__(
+        self, model: nn.Module, config: Config, steps_per_epoch: int, classes: int, world: World | None = None
+    ) -> None:
         self.model, self.config, self.steps_per_epoch = model, config, steps_per_epoch
-        self.optimizer = make_optimizer(model, config.train.optim)
-        boost = config.quant.gradboost
+        self.world = world or World()
+        self.device = next(model.parameters()).device
+        train, boost = config.train, config.quant.gradboost
+        if self.world.size > 1 and train.synchronise:
+            synchronise(model)
+        self.average = _average(model, train.ema_decay)
+        self.network = _parallel(model, self.world, self.device)
+        self.optimizer = make_optimizer(model, train.optim)
         self.boost = GradBoost(model.parameters(), boost, config.seed) if boost.enabled else None
         if self.boost is not None:
             self.boost.attach(self.optimizer)
-        decay = config.train.ema_decay
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None  # type: ignore[no-untyped-call]
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.amp and self.device.type == "cuda")
+        self.mixer = make_mixer(train, classes)
         self.progress, self.best, self.lr = Progress(), Best(), 0.0
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss and hits since they were read
+        self.unread = 0
 
     @property
     def evaluated(self) -> nn.Module:
@@ -99,40 +77,70 @@ class Trainer:
                 self.boost.track()
 
     def step(self, pixels: Tensor, labels: Tensor) -> None:
-        """One optimizer step on a batch.
+        """One optimizer step on this process's part of a batch: float32 (B, 3, S, S), int64 (B,).
 
         Raises:
-            TrainingError: the loss is NaN or infinite.
+            TrainingError: the loss is NaN or infinite (on an accelerator: found within `READ_EVERY` steps).
             RangeError: an activation is.
         """
-        train, progress = self.config.train, self.progress
-        self._set_lr()
-        logits = self.model(pixels)
-        loss = F.cross_entropy(logits, labels, label_smoothing=train.label_smoothing)
-        value = float(loss.detach())
-        if value != value or value in (float("inf"), float("-inf")):
-            phase, _ = phase_of(train, progress.epoch)
-            raise TrainingError(
-                f"train: the loss is {value} in epoch {progress.epoch + 1} ({phase.name}), step {progress.step + 1}, "
-                f"learning rate {self.lr:.3g}; lower train.optim.lr or set train.optim.clip_norm"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
-        if train.optim.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), train.optim.clip_norm)
-        self.optimizer.step()
+        progress, train = self.progress, self.config.train
+        torch.manual_seed(derived_seed(self.config.seed, 1, progress.epoch, progress.step, self.world.rank))
+        done = self._set_lr()
+        pixels = resized(pixels, grown_size(pixels.shape[-1], train.resize_from, done))
+        pixels, targets = self.mixer(pixels, labels)
+        parts = zip(*(one.chunk(train.micro_batches) for one in (pixels, targets, labels)), strict=True)
+        for number, (some, wanted, classes) in enumerate(parts, start=1):
+            self._backward(some, wanted, classes, len(some) / len(labels), last=number == train.micro_batches)
+        self._update()
+        progress.step += 1
+        self.unread += 1
+        progress.images += len(labels) * self.world.size
+        if self.device.type == "cpu" or progress.step % READ_EVERY == 0 or progress.step == self.steps_per_epoch:
+            self.read()
+
+    def _backward(self, pixels: Tensor, targets: Tensor, labels: Tensor, share: float, last: bool) -> None:
+        """Add the gradient of ``share`` of a batch; processes exchange theirs after the last part."""
+        network = self.network
+        with network.no_sync() if isinstance(network, DistributedDataParallel) and not last else nullcontext():
+            half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+            with torch.autocast(self.device.type, half, enabled=self.config.train.amp):
+                logits = network(pixels)
+            loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.train.label_smoothing)
+            self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            self._sums += torch.stack([loss.detach() * len(labels), (logits.argmax(1) == labels).sum()])
+
+    def _update(self) -> None:
+        clip = self.config.train.optim.clip_norm
+        self.scaler.unscale_(self.optimizer)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.model)
-        progress.step += 1
-        progress.loss_sum += value
-        progress.hits += int((logits.detach().argmax(1) == labels).sum())
-        progress.images += len(labels)
 
-    def _set_lr(self) -> None:
+    def read(self) -> None:
+        """Bring loss and hits of all processes into `progress`, and see that the loss is a number."""
+        loss, hits = total(self._sums).tolist()
+        self._sums.zero_()
+        self.unread, progress = 0, self.progress
+        if not math.isfinite(loss):
+            phase, _ = phase_of(self.config.train, progress.epoch)
+            raise TrainingError(
+                f"train: the loss is {loss} in epoch {progress.epoch + 1} ({phase.name}), step {progress.step}, "
+                f"learning rate {self.lr:.3g}; lower train.optim.lr or set train.optim.clip_norm"
+            )
+        progress.loss_sum, progress.hits = progress.loss_sum + loss, progress.hits + hits
+
+    def _set_lr(self) -> float:
+        """Set the learning rate of the present step; gives the share of its schedule that is done."""
         phase, epoch = phase_of(self.config.train, self.progress.epoch)
         steps = phase.schedule_epochs * self.steps_per_epoch
-        schedule = Schedule(self.config.train.optim, self.steps_per_epoch, steps)
-        self.lr = schedule.apply(self.optimizer, epoch * self.steps_per_epoch + self.progress.step)
+        step = epoch * self.steps_per_epoch + self.progress.step
+        self.lr = Schedule(self.config.train.optim, self.steps_per_epoch, steps).apply(self.optimizer, step)
+        return step / steps
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -140,19 +148,30 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "boost": self.boost.state_dict() if self.boost is not None else None,
             "average": self.average.state_dict() if self.average is not None else None,
+            "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
             "best": {item.name: getattr(self.best, item.name) for item in fields(Best)},
-            "rng": rng_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave, the global random generators included."""
+        """Go on from what `state_dict` gave; random numbers belong to their step and need no state."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.boost is not None:
             self.boost.load_state_dict(state["boost"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.progress = Progress(**state["progress"])
-        self.best = Best(**state["best"])
-        set_rng_state(state["rng"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.progress, self.best = Progress(**state["progress"]), Best(**state["best"])
+
+
+def _average(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def _parallel(model: nn.Module, world: World, device: torch.device) -> nn.Module:
+    if world.size == 1:
+        return model
+    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)

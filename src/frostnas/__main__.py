@@ -1,0 +1,5 @@
+"""`python -m frostnas`."""
+
+from frostnas.cli import main
+
+main()

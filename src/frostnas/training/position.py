@@ -1,0 +1,52 @@
+"""Where a training run is, and what it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass
+class Progress:
+    """Where a run is, and the sums over its present epoch."""
+
+    epoch: int = 0
+    """From 0 over all phases."""
+    step: int = 0
+    """Batches of the epoch that are done."""
+    loss_sum: float = 0.0
+    hits: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    """Time spent in training, over all interruptions."""
+
+    @property
+    def loss(self) -> float:
+        """Mean over the images of the epoch."""
+        return self.loss_sum / max(1, self.images)
+
+    @property
+    def top1(self) -> float:
+        """As a fraction of the images of the epoch, as they were augmented."""
+        return self.hits / max(1, self.images)
+
+    def next_epoch(self) -> None:
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.hits, self.images = 0.0, 0.0, 0
+
+
+@dataclass
+class Best:
+    """The network that is kept: the best so far by validation accuracy."""
+
+    top1: float = -1.0
+    epoch: int = -1
+    quantized: bool = False
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, top1: float, epoch: int, quantized: bool, model: nn.Module) -> None:
+        """Keep ``model`` if it is at least as good; a quantized network beats every one trained in floating point."""
+        if (quantized, top1) >= (self.quantized, self.top1):
+            weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            self.top1, self.epoch, self.quantized, self.weights = top1, epoch, quantized, weights
