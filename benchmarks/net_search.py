@@ -33,7 +33,7 @@ from torch import nn
 from torch.nn import functional
 
 from frostnas import training
-from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, save, write_atomic, write_rows
+from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, load_table, save, write_atomic, write_rows
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
@@ -41,7 +41,6 @@ from frostnas.data.images import Batch
 from frostnas.engine import Workspace, make_optimizer, pick_device
 from frostnas.latency import profile
 from frostnas.nets import Net
-from frostnas.pipeline.session import load_table
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.search import net

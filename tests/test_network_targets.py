@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from frostnas.artifacts import NetResult, Provenance, load, save, write_rows
+from frostnas.artifacts import NetResult, Provenance, load, load_table, save, write_rows
 from frostnas.engine import Workspace
-from frostnas.pipeline import STAGES, Session, load_table
+from frostnas.pipeline import STAGES, Session
 from tests.test_network_search import space_of, tiny_config
 from tests.test_network_space import table_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ from typing import ClassVar
 import pandas as pd
 
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
-from frostnas.artifacts.store import sha256_of, write_atomic
+from frostnas.artifacts.store import load, sha256_of, write_atomic
 from frostnas.errors import InputError
 
 
@@ -199,3 +199,13 @@ def read_rows(path: Path, csv_sha256: str) -> tuple[LatencyRow, ...]:
     if list(frame.columns) != names:
         raise InputError(f"{path}: has columns {', '.join(frame.columns)}; expected {', '.join(names)}")
     return tuple(LatencyRow(*row) for row in frame.itertuples(index=False, name=None))
+
+
+def load_table(path: Path) -> LatencyTable:
+    """Read latency.json and the latency.csv beside it.
+
+    Raises:
+        InputError: one of them is missing, edited or of another schema.
+    """
+    table = load(path, LatencyTable).value
+    return replace(table, rows=read_rows(path.with_suffix(".csv"), table.csv_sha256))

@@ -228,3 +228,29 @@ class ExportReport:
     """From the latency table, where there is one for this machine."""
     runtime: str
     threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class in the confusion matrix; fractions, 0 where nothing was named or nothing was there."""
+
+    name: str
+    images: int
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What `frostnas evaluate` reports."""
+
+    path: str
+    images: int
+    top1: float
+    top5: float
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true classes, columns named ones."""
+    latency_ms_p50: float
+    latency_ms_p90: float
+    size_bytes: int

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.console import Console
 
-    from frostnas.cli.commands import Outcome
+    from frostnas.cli.outcome import Outcome
     from frostnas.config import Config
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
@@ -77,18 +77,24 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
 
 
 def _work(command: str, config: Config, path: Path | None, options: Options) -> Outcome:
-    from frostnas.cli import commands
-
-    console = _console(options)
+    """Each branch imports what it needs, and no more."""
     match command:
         case "zoo":
-            return commands.zoo(config)
+            from frostnas.cli.zoo import zoo
+
+            return zoo(config)
         case "evaluate":
-            return commands.evaluate(config, path, console, options.quiet)
+            from frostnas.cli.evaluate import evaluate
+
+            return evaluate(config, path)
         case "run":
-            return commands.chain(config, console, options.quiet, options.force)
+            from frostnas.cli.run import chain
+
+            return chain(config, _console(options), options.quiet, options.force)
         case _:
-            return commands.stage(command, config, console, options.quiet, options.force)
+            from frostnas.cli.run import stage
+
+            return stage(command, config, _console(options), options.quiet, options.force)
 
 
 def _console(options: Options) -> Console:

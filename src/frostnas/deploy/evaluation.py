@@ -7,38 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ClassScore, ImageFormat
 from frostnas.data import Images
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.errors import InputError
 
 BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One class in the confusion matrix; fractions, 0 where nothing was named or nothing was there."""
-
-    name: str
-    images: int
-    precision: float
-    recall: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What `frostnas evaluate` reports."""
-
-    path: str
-    images: int
-    top1: float
-    top5: float
-    classes: tuple[ClassScore, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """Rows are true classes, columns named ones."""
-    latency_ms_p50: float
-    latency_ms_p90: float
-    size_bytes: int
 
 
 def renormalise(images: NDArray[np.float32], was: ImageFormat, wanted: ImageFormat) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """The chain of stages over one run directory."""
 
-from frostnas.pipeline.session import Session, load_net, load_table
+from frostnas.pipeline.session import Session, load_net
 from frostnas.pipeline.stages import CHAIN, STAGES, Stage
 
-__all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net", "load_table"]
+__all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net"]

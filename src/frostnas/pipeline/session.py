@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from frostnas.artifacts import (
     NetSpec,
     TrainResult,
     load,
-    read_rows,
+    load_table,
     sha256_of,
 )
 from frostnas.config import Config
@@ -117,16 +116,6 @@ def load_block(path: Path) -> BlockSpec:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return block
-
-
-def load_table(path: Path) -> LatencyTable:
-    """Read latency.json and the latency.csv beside it.
-
-    Raises:
-        InputError: one of them is missing, edited or of another schema.
-    """
-    table = load(path, LatencyTable).value
-    return replace(table, rows=read_rows(path.with_suffix(".csv"), table.csv_sha256))
 
 
 def load_net(weights: Path, trained: TrainResult) -> Net:

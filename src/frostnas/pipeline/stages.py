@@ -22,6 +22,7 @@ from frostnas.artifacts import (
     Provenance,
     TrainResult,
     load,
+    load_table,
     save,
     sha256_of,
     sha256_of_value,
@@ -32,7 +33,7 @@ from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session, load_table
+from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.search import block as search_block

@@ -13,13 +13,13 @@ from frostnas.artifacts import (
     Artifact,
     BlockResult,
     BlockSpec,
+    Evaluation,
     ExportReport,
     LatencyTable,
     LayerSpec,
     NetResult,
     TrainResult,
 )
-from frostnas.deploy.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""`frostnas evaluate`: an exported file on the test split of any data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from frostnas.artifacts import Evaluation
+from frostnas.cli.outcome import Outcome
+from frostnas.config import Config
+from frostnas.data import load as load_data
+from frostnas.deploy.evaluation import answer, confusion_matrix, scores
+from frostnas.deploy.export import INT8_NAME
+from frostnas.deploy.runtime import OnnxClassifier
+from frostnas.engine import pick_device
+from frostnas.latency import measure_files
+from frostnas.report import tables
+
+
+def evaluate(config: Config, path: Path | None) -> Outcome:
+    """Score an exported file, or a run's INT8 file, on the test split of the data."""
+    path = path or Path(config.run_dir)
+    file = path / INT8_NAME if path.is_dir() else path
+    model = OnnxClassifier(file, config.latency.threads)
+    sized = replace(config.data, image_size=model.images.image_size)
+    data = load_data(sized, pick_device(config.device))
+    answers = answer(model, data.test, data.format)
+    classes = model.images.classes
+    confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
+    right = answers.ranked == answers.labels[:, None]
+    timing = measure_files([file], config.latency)[0]
+    result = Evaluation(
+        path=str(file),
+        images=len(answers.labels),
+        top1=float(right[:, 0].mean()),
+        top5=float(right.any(1).mean()),
+        classes=scores(confusion, classes),
+        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
+        latency_ms_p50=timing.p50,
+        latency_ms_p90=timing.p90,
+        size_bytes=file.stat().st_size,
+    )
+    return Outcome(result, tables.evaluation_view(result))

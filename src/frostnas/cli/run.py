@@ -1,0 +1,46 @@
+"""The commands that run stages in a run directory: each alone, and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from frostnas.artifacts import write_atomic
+from frostnas.cli.outcome import Outcome
+from frostnas.config import Config
+from frostnas.config.compose import to_yaml
+from frostnas.engine import Workspace
+from frostnas.pipeline import CHAIN, STAGES, Session
+from frostnas.report import tables
+
+
+@contextmanager
+def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
+    with Workspace.open(Path(config.run_dir), console=console, quiet=quiet) as workspace:
+        yield Session(config, workspace)
+        if workspace.writes:
+            write_atomic(workspace.run_dir / "config.yaml", to_yaml(config).encode())
+
+
+def stage(name: str, config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
+    """Run one stage on its inputs."""
+    with _session(config, console, quiet) as session:
+        value = STAGES[name].run(session, force=force)
+        return Outcome(value, tables.artifact_table(value, session.path(STAGES[name].artifact)))
+
+
+def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
+    """Run every stage that is not done yet, and sum the run up."""
+    with _session(config, console, quiet) as session:
+        values = {stage.name: stage.run(session, force=force) for stage in CHAIN}
+        run = tables.RunSummary(
+            block=values["search-block"],
+            latency=values["profile-latency"],
+            net=values["search-net"],
+            train=values["train"],
+            export=values["export"],
+        )
+        return Outcome(values, tables.run_table(run, session.workspace.run_dir))
