@@ -46,8 +46,6 @@ class BlockSpec:
     def __post_init__(self) -> None:
         if self.reuse != "none" and not re.fullmatch(r"squeeze_[1-9]\d*", self.reuse):
             raise ValueError(f"reuse={self.reuse}: expected none or squeeze_R with a whole number R")
-        if not re.fullmatch(r"[a-z_]+_[1-9]\d*", self.spatial):
-            raise ValueError(f"spatial={self.spatial}: expected an operation and its kernel, such as depthwise_3")
         if self.expand < 1:
             raise ValueError(f"expand={self.expand}: expected at least 1")
         if self.skip not in ("none", "add"):

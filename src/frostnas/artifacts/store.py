@@ -99,12 +99,13 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
 
 
-def load(path: Path, kind: type[T]) -> Stored[T]:
+def load(path: str | Path, kind: type[T]) -> Stored[T]:
     """Read an artifact of type ``kind``.
 
     Raises:
         InputError: the file is missing, not JSON, another artifact, another schema, or does not fit the type.
     """
+    path = Path(path)
     try:
         envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
     except FileNotFoundError:

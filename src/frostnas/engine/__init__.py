@@ -2,7 +2,7 @@
 
 from frostnas.engine.checkpoint import load_checkpoint, rng_state, save_checkpoint, set_rng_state
 from frostnas.engine.device import pick_device, seed_all
-from frostnas.engine.evaluate import evaluate, evaluating, predict
+from frostnas.engine.evaluate import batch_top1, evaluate, evaluating, predict
 from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.optim import classifier_of, decay_groups, make_optimizer
 from frostnas.engine.progress import Bar
@@ -14,6 +14,7 @@ __all__ = [
     "MetricsWriter",
     "Schedule",
     "Workspace",
+    "batch_top1",
     "classifier_of",
     "decay_groups",
     "evaluate",

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from frostnas.config import Config, Paths
 from frostnas.data.images import Batch, derived_seed
-from frostnas.engine import Schedule, make_optimizer, rng_state, set_rng_state
+from frostnas.engine import Schedule, batch_top1, make_optimizer, rng_state, set_rng_state
 from frostnas.quant import GradBoost, QuantState, Scheme, set_state
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.gradients import Gradients, first_order, gradients, score_function, second_order
@@ -38,6 +38,8 @@ class Progress:
     """Batches of the epoch that are done."""
     loss_sum: float = 0.0
     """Of the cross-entropy in architecture steps; in weight steps during warm-up."""
+    top1_sum: float = 0.0
+    """Of what the weight steps trained, on their own batches."""
 
 
 class Searcher:
@@ -99,7 +101,9 @@ class Searcher:
 
     def _weight_step(self, batch: Batch) -> float:
         pixels, labels = batch
-        loss = F.cross_entropy(self.supernet(pixels, self._training_mixture()), labels)
+        logits = self.supernet(pixels, self._training_mixture())
+        loss = F.cross_entropy(logits, labels)
+        self.progress.top1_sum += batch_top1(logits, labels)
         value = self._checked(float(loss.detach()))
         loss.backward()  # type: ignore[no-untyped-call]
         clip = self.config.search_block.optim.clip_norm

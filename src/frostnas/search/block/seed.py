@@ -96,7 +96,8 @@ class SeedSearch:
         held_out = self.arch_half.batches(size, seed=self._order(number, ARCHITECTURE), skip=done)
         for weights_batch, arch_batch in zip(weights, held_out, strict=True):
             searcher.step(weights_batch, arch_batch)
-            bar.step(loss=searcher.progress.loss_sum / searcher.progress.step)
+            progress = searcher.progress
+            bar.step(loss=progress.loss_sum / progress.step, top1=progress.top1_sum / progress.step)
             self.journal.after_step(self.state_dict)
         self.track.rows.append(self._row())
         searcher.next_epoch()

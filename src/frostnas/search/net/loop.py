@@ -32,11 +32,11 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, fingerpr
                 search, seed = trainer.config.search_net, derived_seed(trainer.config.seed, progress.epoch)
                 for batch in data.train.batches(search.batch_size, seed=seed, augment=True, skip=progress.step):
                     trainer.step(*batch)
-                    bar.step(loss=progress.loss_sum / progress.step)
+                    bar.step(loss=progress.loss_sum / progress.step, top1=progress.top1_sum / progress.step)
                     if progress.step < steps:  # the epoch's last state is saved after its row
                         saver.after_step()
-                loss = progress.loss_sum / steps
-                metrics.row(epoch=progress.epoch + 1, phase=trainer.state.value, lr=trainer.lr, loss=loss)
+                figures = {"loss": progress.loss_sum / steps, "top1": progress.top1_sum / steps}
+                metrics.row(epoch=progress.epoch + 1, phase=trainer.state.value, lr=trainer.lr, **figures)
                 trainer.next_epoch()
                 saver.after_step()
         saver.save()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.config import Config
-from frostnas.engine import Schedule, make_optimizer, rng_state, set_rng_state
+from frostnas.engine import Schedule, batch_top1, make_optimizer, rng_state, set_rng_state
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.search.net.policy import Policy
@@ -30,6 +30,8 @@ class Progress:
     step: int = 0
     """Batches of the epoch that are done."""
     loss_sum: float = 0.0
+    top1_sum: float = 0.0
+    """Of the paths that were trained, on their own batches."""
     seconds: float = 0.0
     """Time spent, over all interruptions."""
 
@@ -73,7 +75,8 @@ class SupernetTrainer:
         optim, progress = self.config.search_net.optim, self.progress
         self._set_lr()
         arch = self.policy.path(progress.epoch, progress.step)
-        loss = F.cross_entropy(self.supernet(pixels, arch), labels)
+        logits = self.supernet(pixels, arch)
+        loss = F.cross_entropy(logits, labels)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise SearchError(
@@ -88,10 +91,12 @@ class SupernetTrainer:
         self.policy.learn(progress.epoch, progress.step)
         progress.step += 1
         progress.loss_sum += value
+        progress.top1_sum += batch_top1(logits, labels)
 
     def next_epoch(self) -> None:
         progress = self.progress
-        progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.loss_sum = progress.top1_sum = 0.0
 
     def _set_lr(self) -> None:
         search, progress = self.config.search_net, self.progress
