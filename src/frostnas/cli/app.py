@@ -13,7 +13,7 @@ from frostnas.version import __version__
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...",
+        metavar="KEY=VALUE",
         help="Hydra overrides, e.g. run_dir=runs/mine data=imagefolder data.root=photos seed=1.",
         autocompletion=complete_override,
         show_default=False,
@@ -22,7 +22,7 @@ Overrides = Annotated[
 PathAndOverrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PATH] [KEY=VALUE]...",
+        metavar="PATH|KEY=VALUE",
         help="A run directory or an exported .onnx file (default: run_dir), then Hydra overrides.",
         autocompletion=complete_override,
         show_default=False,
