@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test test-all test-arm bench fmt clean
+.PHONY: help install demo check test test-all bench fmt clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,10 +29,7 @@ test: check  ## linters, types, import contract and the quick tests
 	$(BIN)/python -m pytest
 
 test-all: check  ## the same with the slow tests
-	$(BIN)/python -m pytest -m 'not arm'
-
-test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 target (root, Debian)
-	$(BIN)/python -m pytest -m arm
+	$(BIN)/python -m pytest -m ''
 
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/qat_speed.py

@@ -19,10 +19,14 @@ from frostnas.report import tables
 
 @contextmanager
 def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
+    """A locked run directory that holds the config of its last finished command, or of its first unfinished one."""
     with Workspace.open(Path(config.run_dir), console=console, quiet=quiet) as workspace:
+        path, content = workspace.run_dir / "config.yaml", to_yaml(config).encode()
+        if workspace.writes and not path.exists():
+            write_atomic(path, content)
         yield Session(config, workspace)
         if workspace.writes:
-            write_atomic(workspace.run_dir / "config.yaml", to_yaml(config).encode())
+            write_atomic(path, content)
 
 
 def stage(name: str, config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
