@@ -2,62 +2,118 @@
 
     python3 agent.py FOLDER       measure what FOLDER/manifest.json lists, write FOLDER/results.json
     python3 agent.py --facts      print what this machine is, as JSON
+    python3 agent.py --self-test  check that this machine can measure
 
 Each model is timed hot (in a loop) and round-robin (one run of every model in turn, so that caches hold other models'
-data), over several interleaved rounds. What an empty model takes is subtracted. Times are in ms per run.
+data), over interleaved rounds. What an empty model takes is subtracted. A run during which the system gave the CPU to
+another process is repeated or left out. Times are in ms per run. Every finished round is kept in FOLDER/journal.jsonl:
+an interrupted measurement goes on there, unless this machine or the protocol is another one by then.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import ctypes
 import hashlib
+import importlib
 import json
 import os
 import platform
 import sys
+import tempfile
 import time
 
 import numpy as np
 import onnxruntime as ort
 
+AGENT = 2  # changes with what is measured
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
+ARM_CAPABILITIES = {"asimddp": (16, 20), "sve": (16, 22), "i8mm": (26, 13)}  # name: (auxiliary value, bit)
 WARMUP_RUNS = 3
+LEAST_RUNS = 3  # per hot sample
+PASSES = 3  # round-robin runs per round
+TRIES = 4  # for a hot sample in which nothing interfered
+EMPTY = (  # ONNX: identity of uint8 (1, 8)
+    "CAg6VQoZCgVpbnB1dBIGb3V0cHV0IghJZGVudGl0eRIFZW1wdHlaFwoFaW5wdXQSDgoMCAIS"
+    "CAoCCAEKAggIYhgKBm91dHB1dBIOCgwIAhIICgIIAQoCCAhCBAoAEBE="
+)
 
 
-def facts():
+# ---- the machine
+
+
+def facts(runtime="onnxruntime"):
     """This machine: architecture, CPU, the flags that matter for INT8, versions."""
-    cpu, flags = platform.processor() or platform.machine(), ()
-    try:
-        with open("/proc/cpuinfo") as file:
-            lines = [line.partition(":") for line in file]
-        values = {key.strip(): value.strip() for key, _, value in lines}
-        cpu = values.get("model name") or values.get("Model") or values.get("CPU part") or cpu
-        present = (values.get("flags") or values.get("Features") or "").split()
-        flags = [flag for flag in FLAGS if flag in present]
-    except OSError:
-        flags = []
+    info = cpu_info()
     return {
+        "agent": AGENT,
         "machine": platform.machine(),
-        "cpu": cpu,
-        "cpu_flags": list(flags),
+        "cpu": cpu_name(info),
+        "cpu_flags": cpu_flags(info),
         "system": platform.platform(),
-        "emulated": emulated(),
-        "runtime": "onnxruntime",
-        "runtime_version": ort.__version__,
+        "emulated": emulated(info),
+        "runtime": runtime,
+        "runtime_version": runtime_version(runtime),
+        "python": platform.python_version(),
         "allowed_cpus": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+        "governor": read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
     }
 
 
-def emulated():
-    """Whether this interpreter runs under qemu's user-mode emulation."""
+def read_text(path):
+    """A small system file, or an empty string."""
     try:
-        with open("/proc/self/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
-        with open("/proc/self/maps") as file:
-            maps = file.read()
-        return b"qemu" in words[0] or "qemu-" in maps
+        with open(path) as file:
+            return file.read().strip("\0 \n")
     except OSError:
-        return False
+        return ""
+
+
+def cpu_info():
+    """The entries of /proc/cpuinfo; of several CPUs the last."""
+    pairs = [line.partition(":") for line in read_text("/proc/cpuinfo").splitlines()]
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def cpu_name(info):
+    """What the CPU, or on ARM the board, calls itself."""
+    board = read_text("/proc/device-tree/model")
+    part = " ".join(info[key] for key in ("CPU implementer", "CPU part") if key in info)
+    return board or info.get("model name") or info.get("Model") or part or platform.processor() or platform.machine()
+
+
+def cpu_flags(info):
+    """Those of `FLAGS` that this CPU has."""
+    if platform.machine() != "aarch64":
+        return [flag for flag in FLAGS if flag in info.get("flags", "").split()]
+    try:
+        value = ctypes.CDLL(None).getauxval
+        value.restype, value.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+    except (OSError, AttributeError):
+        return [flag for flag in FLAGS if flag in info.get("Features", "").split()]
+    return [flag for flag in FLAGS if flag in ARM_CAPABILITIES and has_bit(value, *ARM_CAPABILITIES[flag])]
+
+
+def has_bit(value, kind, bit):
+    """Whether a bit of the kernel's auxiliary vector is set."""
+    return bool(value(kind) >> bit & 1)
+
+
+def emulated(info):
+    """Whether this interpreter runs under qemu's user-mode emulation: then the kernel describes another CPU."""
+    foreign = "vendor_id" in info if platform.machine() == "aarch64" else "CPU implementer" in info
+    return foreign or "qemu-" in read_text("/proc/self/maps") or "qemu" in info.get("model name", "").lower()
+
+
+def runtime_version(runtime):
+    """Version of a runtime; its import fails where it is missing."""
+    if runtime == "openvino":
+        return importlib.import_module("openvino").__version__
+    return ort.__version__
+
+
+# ---- models
 
 
 def sha256_of(path):
@@ -66,106 +122,287 @@ def sha256_of(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def random_input(shape, kind):
-    """Numbers that an input may hold; `kind` is onnxruntime's name of its type."""
-    generator = np.random.default_rng(0)
-    if kind == "tensor(float)":
-        return generator.standard_normal(shape).astype(np.float32)
-    limits = {"tensor(uint8)": (0, 256, np.uint8), "tensor(int8)": (-128, 128, np.int8)}
-    low, high, dtype = limits[kind]
-    return generator.integers(low, high, shape).astype(dtype)
+def numbers(shape, kind):
+    """The same scattered numbers on every machine, in the range of an input's type."""
+    levels = (np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(13)) & np.uint64(255)
+    levels = levels.reshape(shape).astype(np.uint8)
+    if "float" in kind:
+        return (levels.astype(np.float32) - 128) / 64
+    return levels if "uint8" in kind or "u8" in kind else levels.view(np.int8)
 
 
-class Model:
+class OnnxRuntime:
     """One session with its input and output bound to fixed buffers."""
 
-    def __init__(self, path, threads, batch):
+    def __init__(self, path, threads, batch, profile_prefix=None):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+        if profile_prefix:
+            options.enable_profiling = True
+            options.profile_file_prefix = profile_prefix
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.binding = self.session.io_binding()
         for item in self.session.get_inputs():
             shape = [size if isinstance(size, int) else batch for size in item.shape]
-            self.binding.bind_cpu_input(item.name, random_input(shape, item.type))
+            self.binding.bind_cpu_input(item.name, numbers(shape, item.type))
         for item in self.session.get_outputs():
             self.binding.bind_output(item.name, "cpu")
 
-    def run_ms(self, runs):
-        """Mean time of ``runs`` runs in a loop."""
-        run, binding = self.session.run_with_iobinding, self.binding
-        start = time.perf_counter()
+    def run(self):
+        self.session.run_with_iobinding(self.binding)
+
+    def output(self):
+        """Bytes of the outputs of the last run."""
+        return b"".join(value.tobytes() for value in self.binding.copy_outputs_to_cpu())
+
+
+class OpenVino:
+    """The same, compiled by OpenVINO from the same file."""
+
+    def __init__(self, path, threads, batch):
+        openvino = importlib.import_module("openvino")
+        core = openvino.Core()
+        settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY"}
+        settings["ENABLE_CPU_PINNING"] = False  # the agent pins
+        model = core.read_model(path)
+        if model.inputs[0].partial_shape.is_dynamic:
+            fixed = [size.get_length() if size.is_static else batch for size in model.inputs[0].partial_shape]
+            model.reshape(fixed)
+        self.request = core.compile_model(model, "CPU", settings).create_infer_request()
+        given = model.inputs[0]
+        self.buffer = numbers(tuple(given.shape), str(given.element_type))
+        self.request.set_input_tensor(openvino.Tensor(self.buffer, shared_memory=True))
+        self.run = self.request.infer
+
+    def output(self):
+        return self.request.get_output_tensor().data.tobytes()
+
+
+RUNTIMES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+
+
+# ---- timing
+
+
+def interruptions():
+    """How often the system took the CPU from this process; 0 where it does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def loop_ms(model, runs):
+    """Mean time of ``runs`` runs in a loop, and whether nothing interfered."""
+    before, run = interruptions(), model.run
+    start = time.perf_counter()
+    for _ in range(runs):
+        run()
+    elapsed = time.perf_counter() - start
+    return elapsed / runs * 1e3, interruptions() == before
+
+
+def hot_ms(model, runs):
+    """A loop's mean time; repeated, within reason, until nothing interfered."""
+    model.run()
+    times = []
+    for _ in range(TRIES):
+        elapsed, quiet = loop_ms(model, runs)
+        if quiet:
+            return elapsed
+        times.append(elapsed)
+    return min(times)
+
+
+def runs_for(model, round_ms):
+    """How many runs make a hot sample of about ``round_ms``."""
+    for _ in range(WARMUP_RUNS):
+        model.run()
+    return max(LEAST_RUNS, min(1000, int(round_ms / max(loop_ms(model, LEAST_RUNS)[0], 1e-3))))
+
+
+def one_round(models, empty, runs):
+    """Hot and round-robin times of models (dict by name), in ms, as {name: [hot, round robin]}."""
+    floor = hot_ms(empty, runs[""])
+    hot = {name: hot_ms(model, runs[name]) - floor for name, model in models.items()}
+    passes = {name: [] for name in ["", *models]}
+    for _ in range(PASSES):
+        for name, model in [("", empty), *models.items()]:
+            passes[name].append(loop_ms(model, 1))
+    cold = {name: median_of_quiet(times) for name, times in passes.items()}
+    return {name: [max(hot[name], 0.0), max(cold[name] - cold[""], 0.0)] for name in models}
+
+
+def median_of_quiet(times):
+    """Median of the times in which nothing interfered, of all if there is none."""
+    quiet = [elapsed for elapsed, undisturbed in times if undisturbed]
+    return float(np.median(quiet or [elapsed for elapsed, _ in times]))
+
+
+# ---- the folder
+
+
+class Journal:
+    """Finished rounds, one JSON line each, under a first line that says what they hold for."""
+
+    def __init__(self, path, key):
+        self.path, self.samples = path, {}
+        lines = self.read()
+        if not lines or lines[0] != {"key": key}:
+            lines = [{"key": key}]
+        for line in lines[1:]:
+            for name, times in line.items():
+                self.samples.setdefault(name, []).append(times)
+        with open(path, "w") as file:  # without the half line that a kill may have left
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+
+    def read(self):
+        lines = []
+        for line in read_text(self.path).splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+        return lines
+
+    def add(self, times):
+        for name, pair in times.items():
+            self.samples.setdefault(name, []).append(pair)
+        with open(self.path, "a") as file:
+            file.write(json.dumps(times) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def operation_times(path, threads, batch, runs):
+    """Mean ms per run of every operation of a model, {"name|type": ms}, as ONNX Runtime's profiler saw it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = OnnxRuntime(path, threads, batch, os.path.join(folder, "profile"))
         for _ in range(runs):
-            run(binding)
-        return (time.perf_counter() - start) / runs * 1e3
+            model.run()
+        with open(model.session.end_profiling()) as file:
+            events = json.load(file)
+    total = {}
+    for event in events:
+        name = event.get("name", "")
+        if event.get("cat") == "Node" and name.endswith("_kernel_time"):
+            key = name[: -len("_kernel_time")] + "|" + event["args"]["op_name"]
+            total[key] = total.get(key, 0.0) + event["dur"] / 1e3 / runs
+    return total
 
 
-def measure(models, empty, rounds, round_ms):
-    """Hot and round-robin times of every model, per round: two lists of lists in ms."""
-    runs = []
-    for model in [*models, empty]:
-        for _ in range(WARMUP_RUNS):
-            model.run_ms(1)
-        runs.append(max(1, min(1000, int(round_ms / max(model.run_ms(2), 1e-4)))))
-    hot, cold = [[] for _ in models], [[] for _ in models]
-    for _ in range(rounds):
-        floor = empty.run_ms(runs[-1])
-        for index, model in enumerate(models):
-            model.run_ms(1)
-            hot[index].append(max(model.run_ms(runs[index]) - floor, 0.0))
-        for _ in range(3):
-            for index, model in enumerate(models):
-                cold[index].append(max(model.run_ms(1) - floor, 0.0))
-    return hot, cold
+def say(**line):
+    """A line for whoever started this."""
+    print(json.dumps(line), flush=True)
 
 
-def percentiles(values):
-    """p10, p50, p90."""
-    return [float(value) for value in np.percentile(values, [10, 50, 90])]
+def signature(results, key):
+    """What a results file that was cut or edited does not have."""
+    body = {name: value for name, value in results.items() if name != "signature"}
+    return hashlib.sha256((key + json.dumps(body, sort_keys=True)).encode()).hexdigest()
 
 
 def main(folder):
     """Measure a folder and write its results."""
-    with open(os.path.join(folder, "manifest.json")) as file:
+    manifest_path = os.path.join(folder, "manifest.json")
+    with open(manifest_path) as file:
         manifest = json.load(file)
-    here = facts()
+    here = facts(manifest["runtime"])
     cpus = manifest["cpus"] or here["allowed_cpus"][: manifest["threads"]]
     if cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
-    for item in manifest["models"]:
-        if sha256_of(os.path.join(folder, item["file"])) != item["sha256"]:
-            sys.exit("agent: %s is not the model that the manifest names" % item["file"])
-    threads, batch = manifest["threads"], manifest["batch"]
-    empty = Model(os.path.join(folder, manifest["empty"]), threads, batch)
-    models = [Model(os.path.join(folder, item["file"]), threads, batch) for item in manifest["models"]]
-    start = time.perf_counter()
-    hot, cold = measure(models, empty, manifest["rounds"], manifest["round_ms"])
+    files = {item["sha256"]: os.path.join(folder, item["file"]) for item in manifest["models"]}
+    for digest, path in files.items():
+        if sha256_of(path) != digest:
+            sys.exit("agent: %s is not the model that the manifest names" % os.path.basename(path))
+    protocol = [manifest[name] for name in ("runtime", "threads", "batch", "round_ms")]
+    machine = [here[name] for name in ("agent", "machine", "cpu", "cpu_flags", "runtime_version")]
+    journal = Journal(os.path.join(folder, "journal.jsonl"), [protocol, machine, cpus])
     results = {
         "facts": here,
         "cpus": cpus,
-        "manifest_sha256": sha256_of(os.path.join(folder, "manifest.json")),
-        "seconds": time.perf_counter() - start,
-        "models": [
-            {"name": item["name"], "sha256": item["sha256"], "hot_ms": percentiles(h), "round_robin_ms": percentiles(c)}
-            for item, h, c in zip(manifest["models"], hot, cold)
+        "manifest_sha256": sha256_of(manifest_path),
+        "seconds": measure(files, manifest, journal),
+        "operations": [
+            operation_times(files[digest], manifest["threads"], manifest["batch"], 10)
+            for digest in manifest["operations_of"]
         ],
     }
+    results["outputs"] = outputs(files, manifest)
+    results["samples"] = {digest: journal.samples[digest][: manifest["rounds"]] for digest in files}
+    results["signature"] = signature(results, manifest["key"])
     temporary = os.path.join(folder, "results.json.part")
     with open(temporary, "w") as file:
         json.dump(results, file)
     os.replace(temporary, os.path.join(folder, "results.json"))
 
 
+def measure(files, manifest, journal):
+    """Do the rounds that the journal lacks; the seconds that it took."""
+    rounds, kind = manifest["rounds"], RUNTIMES[manifest["runtime"]]
+    done = {digest: len(journal.samples.get(digest, [])) for digest in files}
+    missing = {digest: path for digest, path in files.items() if done[digest] < rounds}
+    if not missing:
+        return 0.0
+    start = time.perf_counter()
+    empty = kind(base64.b64decode(EMPTY), manifest["threads"], 1)
+    models = {}
+    for digest, path in missing.items():
+        models[digest] = kind(path, manifest["threads"], manifest["batch"])
+    runs = {digest: runs_for(model, manifest["round_ms"]) for digest, model in models.items()}
+    runs[""] = runs_for(empty, manifest["round_ms"])
+    for number in range(min(done.values()), rounds):
+        say(round=number + 1, rounds=rounds)
+        active = {digest: model for digest, model in models.items() if len(journal.samples.get(digest, [])) <= number}
+        journal.add(one_round(active, empty, runs))
+    return time.perf_counter() - start
+
+
+def outputs(files, manifest):
+    """SHA-256 of the output of every model that the manifest wants to compare, on the same input everywhere."""
+    found = {}
+    for digest in manifest["outputs_of"]:
+        model = RUNTIMES[manifest["runtime"]](files[digest], manifest["threads"], manifest["batch"])
+        model.run()
+        found[digest] = hashlib.sha256(model.output()).hexdigest()
+    return found
+
+
+def self_test():
+    """Measure an empty model in a folder of its own and read the results back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "0.onnx")
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(EMPTY))
+        digest = sha256_of(path)
+        manifest = {"runtime": "onnxruntime", "threads": 1, "batch": 1, "cpus": [], "rounds": 2, "round_ms": 0.1}
+        manifest.update(models=[{"file": "0.onnx", "sha256": digest}], operations_of=[], outputs_of=[digest], key="")
+        with open(os.path.join(folder, "manifest.json"), "w") as file:
+            json.dump(manifest, file)
+        main(folder)
+        with open(os.path.join(folder, "results.json")) as file:
+            results = json.load(file)
+    expected = hashlib.sha256(numbers((1, 8), "tensor(uint8)").tobytes()).hexdigest()
+    if results["outputs"] != {digest: expected} or results["signature"] != signature(results, ""):
+        sys.exit("agent: self-test failed: onnxruntime gave another output than its input")
+    print("agent: self-test passed")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", help="folder with manifest.json and its models")
     parser.add_argument("--facts", action="store_true", help="print what this machine is")
+    parser.add_argument("--self-test", action="store_true", help="check that this machine can measure")
     arguments = parser.parse_args()
     if arguments.facts:
         print(json.dumps(facts()))
+    elif arguments.self_test:
+        self_test()
     elif arguments.folder:
         main(arguments.folder)
     else:
-        parser.error("give a folder, or --facts")
+        parser.error("give a folder, --facts or --self-test")

@@ -1,4 +1,4 @@
-"""Measuring on this machine: models into a folder, the agent in a process of its own, results back."""
+"""The target `local`: the agent in a process of its own on this machine."""
 
 from __future__ import annotations
 
@@ -6,52 +6,22 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
+from frostnas.artifacts import Host
+from frostnas.latency.session import MeasuringError, host_of
 
-from frostnas.artifacts import Host, Timing, sha256_of
-from frostnas.config import LatencyConfig
-from frostnas.latency.models import empty_model
-
-FILE_ROUNDS = 30  # of few files: more rounds cost nothing and bridge a neighbour's burst of work
 AGENT = Path(__file__).with_name("agent.py")
-
-
-class MeasuringError(RuntimeError):
-    """The agent failed; the message holds what it said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One model's times in ms."""
-
-    hot: Timing
-    round_robin: Timing
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What one run of the agent measured, and where."""
-
-    host: Host
-    runtime_version: str
-    cpus: tuple[int, ...]
-    seconds: float
-    models: dict[str, Measured]
+OnRound = Callable[[int], None]
+"""Told the number of every finished round, from 1."""
 
 
 def facts() -> dict[str, Any]:
     """What the agent says of this machine."""
-    return _parsed(_agent("--facts"))
-
-
-def host_of(said: Mapping[str, Any]) -> Host:
-    """The machine in the agent's words."""
-    return Host(said["machine"], said["cpu"], tuple(said["cpu_flags"]), said["system"], said["emulated"])
+    said: dict[str, Any] = json.loads(follow([sys.executable, str(AGENT), "--facts"], lambda _: None))
+    return said
 
 
 def this_host() -> Host:
@@ -59,55 +29,32 @@ def this_host() -> Host:
     return host_of(facts())
 
 
-def measure(models: Mapping[str, Path], config: LatencyConfig) -> Session:
-    """Time models by name, all in one interleaved session.
+def run_agent(folder: Path, on_round: OnRound) -> None:
+    """Measure the models of a folder on this machine, its results beside them.
 
     Raises:
         MeasuringError: the agent failed.
     """
-    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
-        folder = Path(name)
-        onnx.save(empty_model(), folder / "empty.onnx")
-        listed = []
-        for index, (model, path) in enumerate(models.items()):
-            link = folder / f"{index}.onnx"
-            link.symlink_to(path.resolve())
-            listed.append({"name": model, "file": link.name, "sha256": sha256_of(path)})
-        manifest = {
-            "threads": config.threads,
-            "batch": config.batch,
-            "cpus": list(config.cpus),
-            "rounds": config.rounds,
-            "round_ms": config.round_ms,
-            "empty": "empty.onnx",
-            "models": listed,
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        _agent(str(folder))
-        results = json.loads((folder / "results.json").read_text())
-    return Session(
-        host_of(results["facts"]),
-        results["facts"]["runtime_version"],
-        tuple(results["cpus"]),
-        results["seconds"],
-        {one["name"]: Measured(Timing(*one["hot_ms"]), Timing(*one["round_robin_ms"])) for one in results["models"]},
-    )
+    follow([sys.executable, str(AGENT), str(folder)], on_round)
 
 
-def measure_files(paths: Sequence[Path], config: LatencyConfig) -> list[Timing]:
-    """Latency of ONNX files in a loop, ms for one image."""
-    named = {str(index): path for index, path in enumerate(paths)}
-    session = measure(named, replace(config, batch=1, rounds=max(config.rounds, FILE_ROUNDS)))
-    return [session.models[name].hot for name in named]
+def follow(command: Sequence[str], on_round: OnRound) -> str:
+    """Run the agent and report the rounds that it says it begins; the last other line that it printed.
 
-
-def _agent(*words: str) -> str:
-    done = subprocess.run([sys.executable, str(AGENT), *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MeasuringError(f"the measuring agent failed: {done.stderr.strip().splitlines()[-1:]}")
-    return done.stdout
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(text)
-    return value
+    Raises:
+        MeasuringError: it failed; with its last words.
+    """
+    last = ""
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith('{"round"'):
+                    on_round(json.loads(line)["round"] - 1)
+                else:
+                    last = line
+        errors.seek(0)
+        words = errors.read().strip().splitlines()
+    if process.returncode:
+        raise MeasuringError(f"the measuring agent failed: {words[-1] if words else process.returncode}")
+    return last

@@ -17,7 +17,7 @@ from frostnas.deploy.graph import Graph, Grid, Value, tensor
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, QuantState, Scheme, set_state
 
-SAMPLES = 4  # random inputs that set the ranges; a latency does not depend on them
+SAMPLES, SIDE = 4, 8  # random inputs that set the ranges, and their size; a latency does not depend on them
 
 
 def empty_model() -> onnx.ModelProto:
@@ -54,8 +54,13 @@ def network_model(spec: NetSpec, scheme: Scheme, *, quantized: bool = True) -> o
     """A whole network with random weights."""
     torch.manual_seed(0)
     net = Net(spec, scheme)
-    _settle(net, torch.randn(SAMPLES, 3, spec.image_size, spec.image_size))
+    _settle(net, torch.randn(SAMPLES, 3, min(spec.image_size, 8 * SIDE), min(spec.image_size, 8 * SIDE)))
     return emit_net(net, {}, quantized=quantized)
+
+
+def _noise(channels: int, size: int) -> torch.Tensor:
+    """Images or maps (SAMPLES, channels, side, side) for a part that takes ``size``."""
+    return torch.randn(SAMPLES, channels, min(size, SIDE), min(size, SIDE))
 
 
 def _module(workload: Workload, scheme: Scheme) -> nn.Module:
@@ -79,11 +84,11 @@ def workload_model(workload: Workload, scheme: Scheme, batch: int = 1, *, quanti
     shape = (batch, workload.in_channels, workload.size, workload.size)
     graph = Graph(quantized)
     if workload.kind == "stem":
-        _settle(module, torch.randn(SAMPLES, *shape[1:]))
+        _settle(module, _noise(workload.in_channels, workload.size))
         first, start = tensor("input", shape), Value("input")
     else:
         border = ActivationQuantizer(scheme)
-        x: QTensor = _observed(border, torch.randn(SAMPLES, *shape[1:]))
+        x: QTensor = _observed(border, _noise(workload.in_channels, workload.size))
         _settle(module, x)
         first, start = _open(graph, shape, border)
     result = emit_layers(graph, module, [start])

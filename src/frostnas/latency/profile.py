@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import random
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import onnx
 
 from frostnas.artifacts import LatencyTable, NetSpec, Protocol, Timing, Workload, row_of
-from frostnas.config import Config, LatencyConfig, Precision, QuantConfig
+from frostnas.config import Config, Precision
 from frostnas.engine import Workspace
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
-from frostnas.latency.local import Measured, measure
+from frostnas.latency.measure import perform, scheme_of
 from frostnas.latency.models import network_model, one_thread, workload_model
+from frostnas.latency.session import Job, Measured
 from frostnas.quant import Scheme
-
-
-def scheme_of(quant: QuantConfig) -> Scheme:
-    """The integer scheme that models are timed in."""
-    return Scheme(quant.weight_bits, quant.signed_activations)
 
 
 def run(
@@ -32,31 +25,24 @@ def run(
 ) -> LatencyTable:
     """Measure ``workloads`` and networks from ``sample`` in one session, fit the calibration and check it.
 
+    An interrupted measurement goes on from the last finished round.
+
     Raises:
         MeasuringError: the measuring agent failed.
     """
     start = time.monotonic()
-    latency = config.latency
+    latency, scheme = config.latency, scheme_of(config.quant)
     nets = _different(sample, random.Random(config.seed), latency.fit_networks + latency.held_out_networks)
-    quantized = latency.precision is Precision.int8
     workspace.say(f"profile-latency: {len(workloads)} workloads, {len(nets)} whole networks")
-    with tempfile.TemporaryDirectory(prefix="frostnas-models-") as name:
-        scheme = scheme_of(config.quant)
-        files: dict[str, Path] = {}
-        with workspace.progress("emit", len(workloads) + len(nets)) as bar, one_thread():
-            for workload in workloads:
-                model = workload_model(workload, scheme, latency.batch, quantized=quantized)
-                files[workload.key] = _write(model, Path(name), len(files))
-                bar.step()
-            for index, net in enumerate(nets):
-                model = network_model(net, scheme, quantized=quantized)
-                files[_net_name(index)] = _write(model, Path(name), len(files))
-                bar.step()
-        session = measure(files, latency)
+    job = Job(workspace.checkpoints / "latency", latency)
+    _emit(job, workloads, nets, scheme, workspace)
+    with workspace.progress("measure", latency.rounds) as bar:
+        session = perform(job, lambda number: bar.step() if number else None)
     samples = [_sample(net, session.models, _net_name(index)) for index, net in enumerate(nets)]
     fitted, held_out = samples[: latency.fit_networks], samples[latency.fit_networks :]
     fit = calibration.fit(fitted)
     rows = [row_of(w, session.models[w.key].hot, session.models[w.key].round_robin) for w in workloads]
+    shutil.rmtree(job.folder)
     return LatencyTable(
         host=session.host,
         protocol=Protocol(
@@ -79,16 +65,19 @@ def run(
     )
 
 
-def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[NetSpec]) -> list[float]:
-    """INT8 latency in ms of whole networks with random weights, one image, in one interleaved session."""
-    with tempfile.TemporaryDirectory(prefix="frostnas-models-") as name:
-        scheme = scheme_of(quant)
-        files: dict[str, Path] = {}
-        with one_thread():
-            for index, spec in enumerate(specs):
-                files[str(index)] = _write(network_model(spec, scheme), Path(name), index)
-        session = measure(files, replace(latency, batch=1))
-    return [session.models[str(index)].hot.p50 for index in range(len(specs))]
+def _emit(
+    job: Job, workloads: Sequence[Workload], nets: Sequence[NetSpec], scheme: Scheme, workspace: Workspace
+) -> None:
+    """Write the models of all workloads, by key, and of all networks."""
+    quantized = job.config.precision is Precision.int8
+    with workspace.progress("emit", len(workloads) + len(nets)) as bar, one_thread():
+        for workload in workloads:
+            job.add(workload.key, workload_model(workload, scheme, job.config.batch, quantized=quantized))
+            bar.step()
+        for index, net in enumerate(nets):
+            job.add(_net_name(index), network_model(net, scheme, quantized=quantized))
+            bar.step()
+    job.close()
 
 
 def _different(sample: Callable[[random.Random], NetSpec], rng: random.Random, number: int) -> list[NetSpec]:
@@ -99,12 +88,6 @@ def _different(sample: Callable[[random.Random], NetSpec], rng: random.Random, n
         if len(found) == number:
             break
     return list(found)
-
-
-def _write(model: onnx.ModelProto, folder: Path, index: int) -> Path:
-    path = folder / f"{index}.onnx"
-    onnx.save(model, path)
-    return path
 
 
 def _net_name(index: int) -> str:

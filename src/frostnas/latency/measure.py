@@ -1,0 +1,63 @@
+"""Whole networks and finished files, timed on the target that the config names."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from frostnas.artifacts import NetSpec, Timing
+from frostnas.config import LatencyConfig, QuantConfig
+from frostnas.latency.local import OnRound, run_agent
+from frostnas.latency.models import network_model, one_thread
+from frostnas.latency.session import Job, Session
+from frostnas.quant import Scheme
+
+FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
+
+
+def scheme_of(quant: QuantConfig) -> Scheme:
+    """The integer scheme that models are timed in."""
+    return Scheme(quant.weight_bits, quant.signed_activations)
+
+
+def perform(job: Job, on_round: OnRound = lambda number: None) -> Session:
+    """Measure a closed job on the target.
+
+    Raises:
+        MeasuringError: the agent failed.
+    """
+    run_agent(job.folder, on_round)
+    return job.session()
+
+
+def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[NetSpec]) -> list[float]:
+    """INT8 latency in ms of whole networks with random weights, one image, in one interleaved session.
+
+    Raises:
+        MeasuringError: the agent failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
+        job = Job(Path(name), replace(latency, batch=1))
+        with one_thread():
+            for index, spec in enumerate(specs):
+                job.add(str(index), network_model(spec, scheme_of(quant)))
+        job.close()
+        session = perform(job)
+    return [session.models[str(index)].hot.p50 for index in range(len(specs))]
+
+
+def measure_files(paths: Sequence[Path], config: LatencyConfig) -> list[Timing]:
+    """Latency of ONNX files in a loop, ms for one image, in one interleaved session.
+
+    Raises:
+        MeasuringError: the agent failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
+        job = Job(Path(name), replace(config, batch=1, rounds=max(config.rounds, FEW_ROUNDS)))
+        for index, path in enumerate(paths):
+            job.add(str(index), path)
+        job.close()
+        session = perform(job)
+    return [session.models[str(index)].hot for index in range(len(paths))]

@@ -1,0 +1,144 @@
+"""A folder of models for the measuring agent, and the results that it wrote for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
+from frostnas.config import LatencyConfig
+from frostnas.errors import InputError
+
+MANIFEST, RESULTS = "manifest.json", "results.json"
+
+
+class MeasuringError(RuntimeError):
+    """The agent failed; the message holds what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One model's times in ms over all rounds."""
+
+    hot: Timing
+    round_robin: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one run of the agent measured, and where."""
+
+    host: Host
+    runtime_version: str
+    cpus: tuple[int, ...]
+    models: dict[str, Measured]
+    operations: list[dict[str, float]]
+    """Of the models that this was asked for: mean ms per run by "node name|operation"."""
+    outputs: dict[str, str]
+    """Of the models that this was asked for: SHA-256 of the output for the agent's fixed input."""
+
+
+class Job:
+    """Models by name in a folder, each under its own SHA-256, to be measured in one interleaved session."""
+
+    def __init__(self, folder: Path, config: LatencyConfig) -> None:
+        self.folder, self.config = folder, config
+        self.digests: dict[str, str] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name: str, model: onnx.ModelProto | Path) -> None:
+        """A model under its name; the same bytes are kept and measured once."""
+        content = model.read_bytes() if isinstance(model, Path) else model.SerializeToString()
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.folder / f"{digest}.onnx"
+        if not path.exists():
+            write_atomic(path, content)
+        self.digests[name] = digest
+
+    def close(self, operations_of: Sequence[str] = (), outputs_of: Sequence[str] = ()) -> None:
+        """Write the manifest, unless the same one is there, and delete models that it does not name."""
+        config, digests = self.config, list(dict.fromkeys(self.digests.values()))
+        manifest = {
+            "runtime": config.runtime.value,
+            "threads": config.threads,
+            "batch": config.batch,
+            "cpus": list(config.cpus),
+            "rounds": config.rounds,
+            "round_ms": config.round_ms,
+            "models": [{"file": f"{digest}.onnx", "sha256": digest} for digest in digests],
+            "operations_of": [self.digests[name] for name in operations_of],
+            "outputs_of": [self.digests[name] for name in outputs_of],
+        }
+        before = _manifest_in(self.folder)
+        manifest["key"] = before.pop("key", "") if before else ""
+        if before != {name: value for name, value in manifest.items() if name != "key"}:
+            manifest["key"] = secrets.token_hex(16)
+            write_atomic(self.folder / MANIFEST, json.dumps(manifest).encode())
+            (self.folder / RESULTS).unlink(missing_ok=True)
+        for path in self.folder.glob("*.onnx"):
+            if path.stem not in digests:
+                path.unlink()
+
+    def session(self) -> Session:
+        """What the results in the folder say.
+
+        Raises:
+            InputError: they were cut, edited, or are not those of this folder's models.
+        """
+        results = read_results(self.folder / RESULTS, self.folder)
+        return Session(
+            host=host_of(results["facts"]),
+            runtime_version=results["facts"]["runtime_version"],
+            cpus=tuple(results["cpus"]),
+            models={name: _measured(results["samples"][digest]) for name, digest in self.digests.items()},
+            operations=results["operations"],
+            outputs={name: results["outputs"].get(digest, "") for name, digest in self.digests.items()},
+        )
+
+
+def read_results(path: Path, folder: Path) -> dict[str, Any]:
+    """The agent's results for the manifest in ``folder``.
+
+    Raises:
+        InputError: the file is missing, was cut or edited, or holds other models.
+    """
+    manifest_path = folder / MANIFEST
+    try:
+        results: dict[str, Any] = json.loads(path.read_bytes())
+        given = results.pop("signature")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
+    if results.get("manifest_sha256") != sha256_of(manifest_path):
+        raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
+    key = json.loads(manifest_path.read_bytes())["key"]
+    if hashlib.sha256((key + json.dumps(results, sort_keys=True)).encode()).hexdigest() != given:
+        raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
+    return results
+
+
+def host_of(said: Mapping[str, Any]) -> Host:
+    """The machine in the agent's words."""
+    return Host(said["machine"], said["cpu"], tuple(said["cpu_flags"]), said["system"], said["emulated"])
+
+
+def _manifest_in(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return manifest
+
+
+def _measured(samples: Sequence[Sequence[float]]) -> Measured:
+    hot, cold = np.percentile(np.asarray(samples), [10, 50, 90], axis=0).T  # of (rounds, 2)
+    return Measured(Timing(*map(float, hot)), Timing(*map(float, cold)))
