@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test test-all bench fmt clean
+.PHONY: help install demo check test test-all test-arm bench fmt clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,7 +29,11 @@ test: check  ## linters, types, import contract and the quick tests
 	$(BIN)/python -m pytest
 
 test-all: check  ## the same with the slow tests
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest -m 'not arm'
+
+test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 machine; needs root and Debian's packages for it
+	tests/arm/target.sh need
+	$(BIN)/python -m pytest -m arm tests/arm
 
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/qat_speed.py

@@ -69,6 +69,9 @@ def test_cfg_prints_the_resolved_config_and_does_nothing(command: str, tmp_path:
         (["search-net", "run_dir=absent"], "latency.json"),
         (["search-net", "block=nope", "run_dir=absent"], "block=nope"),
         (["train", "net=nope", "run_dir=absent"], "net=nope"),
+        (["profile-latency", "latency/target=ssh", "host='-oProxyCommand=x'", "run_dir=x"], "expected a host"),
+        (["profile-latency", "host=board", "run_dir=x"], "host=board: expected latency/target=ssh"),
+        (["profile-latency", "import", "run_dir=x"], "import: expected the results.json"),
         (["train", "data=imagefolder", "data.root=absent", "run_dir=x"], "data.root"),
     ],
 )

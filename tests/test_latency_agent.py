@@ -14,9 +14,10 @@ import pytest
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, this_host
-from frostnas.latency.local import AGENT, run_agent
 from frostnas.latency.models import network_model
 from frostnas.latency.session import Job, read_results
+from frostnas.latency.targets import run_agent
+from frostnas.latency.targets.follow import AGENT
 from frostnas.quant import Scheme
 from tests.latency_parts import NET
 
@@ -36,7 +37,7 @@ def prepared(folder: Path, config: LatencyConfig = CONFIG) -> Job:
 def job(tmp_path: Path) -> Job:
     """A measured job."""
     made = prepared(tmp_path / "job")
-    run_agent(made.folder, lambda number: None)
+    run_agent(made.folder)
     return made
 
 
@@ -60,7 +61,7 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(job: Job) -> None:
     journal = job.folder / "journal.jsonl"
     kept = journal.read_text().splitlines(keepends=True)[:2]  # the key and one round
     journal.write_text("".join(kept) + '{"half a li')
-    run_agent(job.folder, lambda number: None)
+    run_agent(job.folder)
     assert journal.read_text().startswith("".join(kept))
     assert rounds_in(job.folder) == [2, 2, 2]
 
@@ -69,7 +70,7 @@ def test_another_protocol_starts_anew(job: Job) -> None:
     before = (job.folder / "journal.jsonl").read_text()
     changed = prepared(job.folder, replace(CONFIG, round_ms=0.5))
     assert not (job.folder / "results.json").exists()
-    run_agent(changed.folder, lambda number: None)
+    run_agent(changed.folder)
     after = (job.folder / "journal.jsonl").read_text()
     assert not set(before.splitlines()) & set(after.splitlines())
 
@@ -78,7 +79,7 @@ def test_a_further_model_is_measured_without_repeating_the_others(job: Job) -> N
     more = prepared(job.folder)
     more.add("tiny", network_model(replace(NET, image_size=8), Scheme()))
     more.close()
-    run_agent(more.folder, lambda number: None)
+    run_agent(more.folder)
     assert rounds_in(job.folder) == [2, 2, 2, 1, 1, 1]
     assert set(more.session().models) == {"small", "large", "tiny"}
 
@@ -118,8 +119,13 @@ def test_the_agent_refuses_a_model_that_is_not_in_its_manifest(tmp_path: Path) -
     path = tmp_path / f"{job.digests['small']}.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(MeasuringError, match="is not the model that the manifest names"):
-        run_agent(tmp_path, lambda number: None)
+        run_agent(tmp_path)
     assert not (tmp_path / "results.json").exists()
+
+
+def test_the_agent_says_that_there_is_nothing_to_measure(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, AGENT, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"agent: no manifest.json in {tmp_path}\n")
 
 
 def test_the_agent_tests_itself() -> None:
@@ -141,3 +147,24 @@ def test_the_agent_needs_only_python_3_8_numpy_and_onnxruntime() -> None:
         )
     }
     assert imported - sys.stdlib_module_names == {"numpy", "onnxruntime"}
+
+
+def test_an_attached_agent_ends_with_its_input(tmp_path: Path) -> None:
+    job = prepared(tmp_path, replace(CONFIG, rounds=10_000))
+    command = [sys.executable, AGENT, "--attached", job.folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+        assert agent.stdin is not None and agent.stdout is not None
+        assert b"journal" in agent.stdout.readline()
+        agent.stdin.close()
+        assert agent.wait(timeout=10) == 1
+
+
+def test_an_agent_that_was_left_behind_is_ended_by_the_next(tmp_path: Path) -> None:
+    job = prepared(tmp_path)
+    busy = "import runpy, sys, time; sys.argv = sys.argv[1:]; m = runpy.run_path(sys.argv[0]); "
+    busy += "lock = m['alone_in'](sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", busy, AGENT, job.folder], stdout=subprocess.PIPE) as left:
+        assert left.stdout is not None and left.stdout.readline() == b"held\n"
+        run_agent(job.folder)
+        assert left.wait(timeout=10) < 0
+    assert job.session().models

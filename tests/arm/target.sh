@@ -1,32 +1,51 @@
 #!/usr/bin/env bash
 # An arm64 machine to test against, emulated: a Debian userland under qemu behind an sshd on 127.0.0.1.
 #
-#   target.sh make DIR   build DIR/root (a few minutes, 0.5 GB) unless it is there
+#   target.sh need       install what it needs with apt; exit status 1 where that cannot be
+#   target.sh make DIR   build DIR/root (minutes, 0.4 GB) unless it is there
 #   target.sh up DIR     make throw-away keys, start sshd; DIR/ssh_config then names the host `frostnas-arm64`
 #   target.sh down DIR   stop sshd, unmount, remove the keys
 #   target.sh remove DIR take down and delete DIR
 #
 # Needs root and debootstrap, qemu-user-static, binfmt-support, openssh-server and pip. DIR and its parents must not be
-# writable by others (sshd's rule), so not under /tmp.
+# writable by others (sshd's rule), so not under /tmp. The root has no /sys: what it would say of this machine's CPU
+# makes the runtime crash.
 set -euo pipefail
 
-command=$1
-mkdir -p "$2"
-dir=$(realpath "$2")
+command=${1:-}
+dir=${2:+$(mkdir -p "$2" && realpath "$2")}
 root=$dir/root
 port=${FROSTNAS_ARM_PORT:-2722}
 python=${PYTHON:-python3}
+
+need() {
+    [ "$(id -u)" = 0 ] || { echo "target.sh: not root" >&2 && return 1; }
+    local missing=
+    for tool in debootstrap qemu-aarch64-static update-binfmts sshd; do
+        command -v "$tool" >/dev/null || missing=$tool
+    done
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || { echo "target.sh: no apt-get" >&2 && return 1; }
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+        debootstrap qemu-user-static binfmt-support openssh-server openssh-client >/dev/null
+}
+
+drop_root() {
+    ! mountpoint -q "$root/proc" || umount -l "$root/proc"
+    rm -rf --one-file-system "$root"
+}
 
 make_root() {
     [ -e "$dir/.made" ] && return
     mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
     [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
-    rm -rf "$root"
-    debootstrap --arch=arm64 --variant=minbase --include=python3,openssh-server bookworm "$root"
-    # Debian 12 has Python 3.11 and glibc 2.36; wheels come from here, where pip is fast.
+    drop_root
+    debootstrap --arch=arm64 --variant=minbase --include=python3 bookworm "$root"
+    # Debian 12 has Python 3.11 and glibc 2.36; wheels come from here, where pip is fast. The runtime is this machine's.
+    version=$("$python" -c 'import importlib.metadata as m; print(m.version("onnxruntime"))')
     "$python" -m pip install --quiet --disable-pip-version-check --target "$root/opt/site" --only-binary=:all: \
         --python-version 3.11 --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
-        --platform manylinux2014_aarch64 numpy onnxruntime
+        --platform manylinux2014_aarch64 numpy "onnxruntime==$version"
     echo /opt/site >"$root/usr/lib/python3/dist-packages/frostnas-site.pth"
     rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
     touch "$dir/.made"
@@ -76,9 +95,21 @@ down() {
 }
 
 case $command in
+need) need ;;
 make) make_root ;;
-up) make_root && down && up ;;
+up)
+    make_root
+    down
+    up
+    ;;
 down) down ;;
-remove) down && rm -rf --one-file-system "$dir" ;;
-*) sed -n '2,10p' "$0" >&2 && exit 2 ;;
+remove)
+    down
+    drop_root
+    rm -rf --one-file-system "$dir"
+    ;;
+*)
+    sed -n '2,12p' "$0" >&2
+    exit 2
+    ;;
 esac

@@ -151,6 +151,8 @@ class LatencyTable:
     csv_sha256: str
     rows: tuple[LatencyRow, ...] = ()
     """Empty in the JSON: `latency.csv` holds them."""
+    target: str = "local"
+    """`local`, `ssh` or `bundle`."""
 
     @cached_property
     def _rows(self) -> dict[str, LatencyRow]:

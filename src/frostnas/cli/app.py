@@ -28,6 +28,19 @@ PathAndOverrides = Annotated[
         show_default=False,
     ),
 ]
+ImportAndOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[import RESULTS]|KEY=VALUE",
+        help="Hydra overrides; or `import`, the results.json that a bundle's agent wrote, and the bundle's run_dir=.",
+        autocompletion=complete_override,
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="ZIP", help="Measure nothing here: write a bundle to carry to the target."),
+]
 Cfg = Annotated[bool, typer.Option("--cfg", help="Print the resolved config and exit.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
@@ -85,11 +98,23 @@ _stage(
     "Find the building block: DARTS under quantization-aware training. Writes block.json.",
     "run_dir=runs/photos data=imagefolder data.root=photos",
 )
-_stage(
-    "profile-latency",
-    "Measure the INT8 latency of every block of the network space. Writes latency.csv and latency.json.",
-    "run_dir=runs/photos latency.threads=1",
-)
+
+
+@app.command(epilog="Example: frostnas profile-latency run_dir=runs/photos latency/target=ssh host=pi@board")
+def profile_latency(
+    overrides: ImportAndOverrides = None,
+    out: Out = None,
+    cfg: Cfg = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    force: Force = False,
+    multirun: Multirun = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Measure the INT8 latency of every block of the network space. Writes latency.csv and latency.json."""
+    execute("profile-latency", overrides or [], Options(cfg, json, quiet, force, multirun, config_dir, out))
+
+
 _stage(
     "search-net",
     "Assemble the most accurate network within the latency budget. Writes net.json and pareto.csv.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from frostnas.config import Config
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+PROFILE = "profile-latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Options:
     force: bool = False
     multirun: bool = False
     config_dir: str | None = None
+    out: str | None = None
+    """`profile-latency`: the bundle to write."""
 
 
 def execute(command: str, words: Sequence[str], options: Options) -> None:
@@ -61,6 +64,10 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
 
     overrides, path = _split(command, words)
     config = compose_config(overrides, Path(options.config_dir) if options.config_dir else None)
+    if command == PROFILE and (options.out or path):
+        from frostnas.cli.bundle import on_its_way
+
+        config = on_its_way(config, overrides, options.out, path)
     if options.cfg:
         print(to_yaml(config), end="")
     else:
@@ -68,10 +75,15 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Overrides, and the one PATH that `evaluate` takes."""
+    """Overrides, and the one path of `evaluate PATH` or `profile-latency import PATH`."""
     overrides = [word for word in words if "=" in word or word.startswith("~")]
     paths = [word for word in words if word not in overrides]
-    if len(paths) > (command == "evaluate"):
+    imports = command == PROFILE and paths[:1] == ["import"]
+    if imports:
+        paths = paths[1:]
+        if not paths:
+            raise InputError("import: expected the results.json that a bundle's agent wrote")
+    if len(paths) > (command == "evaluate" or imports):
         raise InputError(f"{paths[-1]}: expected KEY=VALUE")
     return overrides, Path(paths[0]) if paths else None
 
@@ -121,7 +133,9 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     from frostnas.config.compose import check_sweep, typed
     from frostnas.config.groups import CONFIG_NAME, conf_dir
 
-    overrides, _ = _split(command, words)
+    overrides, path = _split(command, words)
+    if options.out or path:
+        raise InputError(f"--multirun: expected neither {'--out' if options.out else path} with it")
     check_sweep(overrides, Path(options.config_dir) if options.config_dir else None)
 
     def task(composed: DictConfig) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from frostnas.artifacts import write_atomic
+from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
 from frostnas.engine import Workspace
+from frostnas.latency import Carried
 from frostnas.pipeline import CHAIN, STAGES, Session
 from frostnas.report import tables
 
@@ -32,8 +36,18 @@ def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]
 def stage(name: str, config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
     """Run one stage on its inputs."""
     with _session(config, console, quiet) as session:
-        value = STAGES[name].run(session, force=force)
+        try:
+            value = STAGES[name].run(session, force=force)
+        except Carried as carried:
+            remember(config, session.workspace.run_dir)
+            return Outcome({"bundle": str(carried.path)}, _on_foot(carried.path, config))
         return Outcome(value, tables.artifact_table(value, session.path(STAGES[name].artifact)))
+
+
+def _on_foot(bundle: Path, config: Config) -> Text:
+    back = f"frostnas profile-latency import results.json {shlex.quote(f'run_dir={config.run_dir}')}"
+    said = f"wrote {bundle}\nunpack it on the target and run there:  python3 agent.py\nthen here:  {back}"
+    return Text(said, no_wrap=True, overflow="ignore")
 
 
 def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome:

@@ -16,6 +16,8 @@ from frostnas.config.stages import (
     SearchBlockConfig,
     SearchNetConfig,
     Strategy,
+    TargetConfig,
+    TargetName,
     TrainConfig,
 )
 
@@ -44,5 +46,7 @@ __all__ = [
     "SearchNetConfig",
     "SpaceConfig",
     "Strategy",
+    "TargetConfig",
+    "TargetName",
     "TrainConfig",
 ]

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
+from frostnas.config.stages import TargetName
 from frostnas.errors import InputError
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -97,6 +98,8 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(_one_line(error, ())) from None
     assert isinstance(config, Config)
     check(config)
+    if config.host and config.latency.target.name is not TargetName.ssh:
+        raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     return config
 
 

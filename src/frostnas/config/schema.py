@@ -40,6 +40,8 @@ class Config:
     """Path of a net.json or a zoo name; null: net.json in run_dir."""
     table: str | None = None
     """Path of a latency.json; null: the one in run_dir."""
+    host: str = ""
+    """Of `latency/target=ssh`: what the ssh command takes, a host of its config or user@host."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     quant: QuantConfig = field(default_factory=QuantConfig)

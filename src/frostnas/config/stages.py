@@ -66,6 +66,37 @@ class Precision(Enum):
     fp32 = "fp32"
 
 
+class TargetName(Enum):
+    """Where latency is measured: here, over ssh, or on a machine that a zip is carried to."""
+
+    local = "local"
+    ssh = "ssh"
+    bundle = "bundle"
+
+
+@dataclass
+class TargetConfig:
+    """The machine that latency is measured on."""
+
+    name: TargetName = TargetName.local
+    host: str = ""
+    """`ssh`: what the ssh command takes: a host of its config, or user@host."""
+    port: int | None = bounded(None, 1, 65535)
+    """`ssh`: null for ssh's own choice."""
+    ssh_config: str = ""
+    """`ssh`: a config file in place of the user's."""
+    python: str = "python3"
+    """`ssh`: the interpreter there that has numpy and onnxruntime."""
+    folder: str = ".cache/frostnas"
+    """`ssh`: where models are put meanwhile, from the home folder unless absolute."""
+    patience_s: float = bounded(300.0, 0.0)
+    """`ssh`: how long to try to come back after the connection was dropped, s."""
+    out: str = "bundle.zip"
+    """`bundle`: the file to carry."""
+    results: str = ""
+    """`bundle`: the results.json that came back."""
+
+
 @dataclass
 class LatencyConfig:
     """How latency is measured, for the table and for the exported network."""
@@ -84,6 +115,7 @@ class LatencyConfig:
     """Whole random networks that the calibration is fitted on."""
     held_out_networks: int = bounded(10, 2)
     """Other random networks that it is checked on."""
+    target: TargetConfig = field(default_factory=TargetConfig)
 
 
 @dataclass

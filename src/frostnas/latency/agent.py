@@ -1,8 +1,11 @@
 """Times ONNX models on the machine it runs on. One file: Python 3.8 or newer, numpy and onnxruntime, nothing else.
 
-    python3 agent.py FOLDER       measure what FOLDER/manifest.json lists, write FOLDER/results.json
-    python3 agent.py --facts      print what this machine is, as JSON
-    python3 agent.py --self-test  check that this machine can measure
+    python3 agent.py [FOLDER]        measure what FOLDER/manifest.json lists, write FOLDER/results.json
+    python3 agent.py --facts         print what this machine is, as JSON
+    python3 agent.py --check FOLDER  the same, with what is missing, the free disk, and the files that FOLDER holds
+    python3 agent.py --self-test     check that this machine can measure
+
+Without FOLDER it is the agent's own.
 
 Each model is timed hot (in a loop) and round-robin (one run of every model in turn, so that caches hold other models'
 data), over interleaved rounds. What an empty model takes is subtracted. A run during which the system gave the CPU to
@@ -10,26 +13,38 @@ another process is repeated or left out. Times are in ms per run. Every finished
 an interrupted measurement goes on there, unless this machine or the protocol is another one by then.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import ctypes
+import glob
 import hashlib
 import importlib
 import json
 import os
 import platform
+import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 
-import numpy as np
-import onnxruntime as ort
+try:
+    import numpy as np
+    import onnxruntime as ort
+except ImportError:  # `lacking` says so, before one of them is needed
+    pass
 
 AGENT = 2  # changes with what is measured
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 ARM_CAPABILITIES = {"asimddp": (16, 20), "sve": (16, 22), "i8mm": (26, 13)}  # name: (auxiliary value, bit)
+CLOCK = "/sys/devices/system/cpu/cpu0/cpufreq/"
+THROTTLED = {
+    0: "its supply voltage is too low",
+    1: "its clock is capped",
+    2: "it is throttled",
+    3: "it is close to too hot",
+}
 WARMUP_RUNS = 3
 LEAST_RUNS = 3  # per hot sample
 PASSES = 3  # round-robin runs per round
@@ -57,7 +72,7 @@ def facts(runtime="onnxruntime"):
         "runtime_version": runtime_version(runtime),
         "python": platform.python_version(),
         "allowed_cpus": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
-        "governor": read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": read_text(CLOCK + "scaling_governor"),
     }
 
 
@@ -107,10 +122,54 @@ def emulated(info):
 
 
 def runtime_version(runtime):
-    """Version of a runtime; its import fails where it is missing."""
-    if runtime == "openvino":
-        return importlib.import_module("openvino").__version__
-    return ort.__version__
+    """Version of a runtime, or an empty string where it is missing."""
+    try:
+        return importlib.import_module(runtime).__version__
+    except ImportError:
+        return ""
+
+
+def lacking(runtime):
+    """What measuring needs and this Python does not have, as {package: what the import said}."""
+    found = {}
+    for package in ("numpy", runtime):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            found[package] = str(error)
+    return found
+
+
+def throttled():
+    """Sentences on what holds the CPU's clock down at the moment, where Linux shows it."""
+    found = []
+    bits = read_text("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi
+    for bit, sentence in THROTTLED.items():
+        if bits and int(bits, 16) >> bit & 1:
+            found.append(sentence)
+    limit, best = [read_text(CLOCK + name) for name in ("scaling_max_freq", "cpuinfo_max_freq")]
+    if limit and best and int(limit) < int(best):
+        found.append("its clock is limited to %d of %d MHz" % (int(limit) // 1000, int(best) // 1000))
+    for device in glob.glob("/sys/class/thermal/cooling_device*"):
+        kind = read_text(device + "/type").lower()
+        if ("cpu" in kind or "processor" in kind) and read_text(device + "/cur_state") not in ("", "0"):
+            found.append("it is being cooled by a lower clock (%s)" % kind)
+    return sorted(set(found))
+
+
+def check(folder, runtime):
+    """What whoever is about to send models to ``folder`` wants to know."""
+    existing = os.path.abspath(folder)
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    paths = glob.glob(os.path.join(glob.escape(folder), "*"))
+    return {
+        "facts": facts(runtime),
+        "lacking": lacking(runtime),
+        "throttled": throttled(),
+        "free_bytes": shutil.disk_usage(existing).free,
+        "files": {os.path.basename(path): sha256_of(path) for path in paths},
+    }
 
 
 # ---- models
@@ -247,10 +306,10 @@ def median_of_quiet(times):
 
 
 class Journal:
-    """Finished rounds, one JSON line each, under a first line that says what they hold for."""
+    """Finished rounds, one JSON line each, under a first line that says what they hold for; all of it is also told."""
 
-    def __init__(self, path, key):
-        self.path, self.samples = path, {}
+    def __init__(self, path, key, tell):
+        self.path, self.samples, self.tell = path, {}, tell
         lines = self.read()
         if not lines or lines[0] != {"key": key}:
             lines = [{"key": key}]
@@ -259,6 +318,8 @@ class Journal:
                 self.samples.setdefault(name, []).append(times)
         with open(path, "w") as file:  # without the half line that a kill may have left
             file.write("".join(json.dumps(line) + "\n" for line in lines))
+        for line in lines:
+            tell("journal", line)
 
     def read(self):
         lines = []
@@ -276,6 +337,7 @@ class Journal:
             file.write(json.dumps(times) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self.tell("journal", times)
 
 
 def operation_times(path, threads, batch, runs):
@@ -295,9 +357,53 @@ def operation_times(path, threads, batch, runs):
     return total
 
 
-def say(**line):
-    """A line for whoever started this."""
-    print(json.dumps(line), flush=True)
+def tell_program(kind, value):
+    """Progress as JSON lines: each line of the journal, the number of every finished round, the results."""
+    print(json.dumps({kind: value}), flush=True)
+
+
+def tell_person(kind, value):
+    """Progress for somebody who looks on."""
+    if kind == "round":
+        print("agent: round %d of %d" % tuple(value), flush=True)
+
+
+def end_with_input():
+    """End this process as soon as standard input ends: whoever started it, perhaps from far, is gone."""
+
+    def wait():
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def end(process):
+    """Kill a process by its number, a string, unless it is gone or not known yet."""
+    try:
+        os.kill(int(process), signal.SIGKILL)
+    except (ValueError, ProcessLookupError):
+        pass
+
+
+def alone_in(folder):
+    """A lock to keep; an agent that a broken connection left behind in the same folder is ended."""
+    import fcntl
+
+    lock = open(os.path.join(folder, "lock"), "a+")
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            lock.seek(0)
+            end(lock.read())
+            time.sleep(0.1)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
 
 
 def signature(results, key):
@@ -306,11 +412,16 @@ def signature(results, key):
     return hashlib.sha256((key + json.dumps(body, sort_keys=True)).encode()).hexdigest()
 
 
-def main(folder):
+def main(folder, tell):
     """Measure a folder and write its results."""
     manifest_path = os.path.join(folder, "manifest.json")
+    if not os.path.exists(manifest_path):
+        sys.exit("agent: no manifest.json in %s" % folder)
     with open(manifest_path) as file:
         manifest = json.load(file)
+    missing = lacking(manifest["runtime"])
+    if missing:
+        sys.exit("agent: %s; install %s for %s" % (missing, " and ".join(missing), sys.executable))
     here = facts(manifest["runtime"])
     cpus = manifest["cpus"] or here["allowed_cpus"][: manifest["threads"]]
     if cpus and hasattr(os, "sched_setaffinity"):
@@ -321,12 +432,12 @@ def main(folder):
             sys.exit("agent: %s is not the model that the manifest names" % os.path.basename(path))
     protocol = [manifest[name] for name in ("runtime", "threads", "batch", "round_ms")]
     machine = [here[name] for name in ("agent", "machine", "cpu", "cpu_flags", "runtime_version")]
-    journal = Journal(os.path.join(folder, "journal.jsonl"), [protocol, machine, cpus])
+    journal = Journal(os.path.join(folder, "journal.jsonl"), [protocol, machine, cpus], tell)
     results = {
         "facts": here,
         "cpus": cpus,
         "manifest_sha256": sha256_of(manifest_path),
-        "seconds": measure(files, manifest, journal),
+        "seconds": measure(files, manifest, journal, tell),
         "operations": [
             operation_times(files[digest], manifest["threads"], manifest["batch"], 10)
             for digest in manifest["operations_of"]
@@ -339,9 +450,10 @@ def main(folder):
     with open(temporary, "w") as file:
         json.dump(results, file)
     os.replace(temporary, os.path.join(folder, "results.json"))
+    tell("results", results)
 
 
-def measure(files, manifest, journal):
+def measure(files, manifest, journal, tell):
     """Do the rounds that the journal lacks; the seconds that it took."""
     rounds, kind = manifest["rounds"], RUNTIMES[manifest["runtime"]]
     done = {digest: len(journal.samples.get(digest, [])) for digest in files}
@@ -356,9 +468,9 @@ def measure(files, manifest, journal):
     runs = {digest: runs_for(model, manifest["round_ms"]) for digest, model in models.items()}
     runs[""] = runs_for(empty, manifest["round_ms"])
     for number in range(min(done.values()), rounds):
-        say(round=number + 1, rounds=rounds)
         active = {digest: model for digest, model in models.items() if len(journal.samples.get(digest, [])) <= number}
         journal.add(one_round(active, empty, runs))
+        tell("round", [number + 1, rounds])
     return time.perf_counter() - start
 
 
@@ -383,7 +495,7 @@ def self_test():
         manifest.update(models=[{"file": "0.onnx", "sha256": digest}], operations_of=[], outputs_of=[digest], key="")
         with open(os.path.join(folder, "manifest.json"), "w") as file:
             json.dump(manifest, file)
-        main(folder)
+        main(folder, tell_person)
         with open(os.path.join(folder, "results.json")) as file:
             results = json.load(file)
     expected = hashlib.sha256(numbers((1, 8), "tensor(uint8)").tobytes()).hexdigest()
@@ -396,13 +508,23 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", help="folder with manifest.json and its models")
     parser.add_argument("--facts", action="store_true", help="print what this machine is")
+    parser.add_argument("--check", metavar="FOLDER", help="print whether models can be sent to FOLDER and measured")
+    parser.add_argument("--runtime", default="onnxruntime", choices=sorted(RUNTIMES), help="for --facts and --check")
+    parser.add_argument("--attached", action="store_true", help="progress as JSON lines; end when standard input does")
     parser.add_argument("--self-test", action="store_true", help="check that this machine can measure")
     arguments = parser.parse_args()
     if arguments.facts:
-        print(json.dumps(facts()))
+        print(json.dumps(facts(arguments.runtime)))
+    elif arguments.check:
+        print(json.dumps(check(arguments.check, arguments.runtime)))
     elif arguments.self_test:
         self_test()
-    elif arguments.folder:
-        main(arguments.folder)
+    elif arguments.attached:
+        end_with_input()
+        held = alone_in(arguments.folder)
+        main(arguments.folder, tell_program)
     else:
-        parser.error("give a folder, --facts or --self-test")
+        try:
+            main(arguments.folder or os.path.dirname(os.path.abspath(__file__)), tell_person)
+        except KeyboardInterrupt:
+            sys.exit("agent: interrupted; started again it goes on from here")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from frostnas.artifacts import NetSpec, Timing
-from frostnas.config import LatencyConfig, QuantConfig
-from frostnas.latency.local import OnRound, run_agent
+from frostnas.artifacts import Host, NetSpec, Timing
+from frostnas.config import LatencyConfig, QuantConfig, TargetName
+from frostnas.errors import InputError
 from frostnas.latency.models import network_model, one_thread
 from frostnas.latency.session import Job, Session
+from frostnas.latency.targets import Target, open_target
 from frostnas.quant import Scheme
 
 FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
@@ -22,14 +24,35 @@ def scheme_of(quant: QuantConfig) -> Scheme:
     return Scheme(quant.weight_bits, quant.signed_activations)
 
 
-def perform(job: Job, on_round: OnRound = lambda number: None) -> Session:
+def perform(job: Job) -> Session:
     """Measure a closed job on the target.
 
     Raises:
-        MeasuringError: the agent failed.
+        MeasuringError: the agent failed, or the machine went away.
+        InputError: the target cannot measure.
     """
-    run_agent(job.folder, on_round)
+    with _reached(job.config) as target:
+        target.measure(job.folder, lambda number: None)
     return job.session()
+
+
+def target_host(latency: LatencyConfig) -> Host:
+    """The machine that the config's target is.
+
+    Raises:
+        InputError: it cannot be reached.
+    """
+    with _reached(latency) as target:
+        assert target.host is not None
+        return target.host
+
+
+@contextmanager
+def _reached(latency: LatencyConfig) -> Iterator[Target]:
+    if latency.target.name is TargetName.bundle:
+        raise InputError("latency/target=bundle: only profile-latency can be carried away; expected local or ssh here")
+    with open_target(latency) as target:
+        yield target
 
 
 def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[NetSpec]) -> list[float]:

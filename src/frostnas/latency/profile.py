@@ -11,12 +11,13 @@ import numpy as np
 
 from frostnas.artifacts import LatencyTable, NetSpec, Protocol, Timing, Workload, row_of
 from frostnas.config import Config, Precision
-from frostnas.engine import Workspace
+from frostnas.engine import Bar, Workspace
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
-from frostnas.latency.measure import perform, scheme_of
+from frostnas.latency.measure import scheme_of
 from frostnas.latency.models import network_model, one_thread, workload_model
 from frostnas.latency.session import Job, Measured
+from frostnas.latency.targets import OnRound, open_target
 from frostnas.quant import Scheme
 
 
@@ -33,11 +34,13 @@ def run(
     start = time.monotonic()
     latency, scheme = config.latency, scheme_of(config.quant)
     nets = _different(sample, random.Random(config.seed), latency.fit_networks + latency.held_out_networks)
-    workspace.say(f"profile-latency: {len(workloads)} workloads, {len(nets)} whole networks")
     job = Job(workspace.checkpoints / "latency", latency)
-    _emit(job, workloads, nets, scheme, workspace)
-    with workspace.progress("measure", latency.rounds) as bar:
-        session = perform(job, lambda number: bar.step() if number else None)
+    with open_target(latency, lambda line: workspace.say(f"profile-latency: {line}")) as target:
+        workspace.say(f"profile-latency: {len(workloads)} workloads, {len(nets)} whole networks")
+        _emit(job, workloads, nets, scheme, workspace)
+        with workspace.progress("measure", latency.rounds) as bar:
+            target.measure(job.folder, _steps(bar))
+    session = job.session()
     samples = [_sample(net, session.models, _net_name(index)) for index, net in enumerate(nets)]
     fitted, held_out = samples[: latency.fit_networks], samples[latency.fit_networks :]
     fit = calibration.fit(fitted)
@@ -62,7 +65,20 @@ def run(
         seconds=time.monotonic() - start,
         csv_sha256="",
         rows=tuple(rows),
+        target=latency.target.name.value,
     )
+
+
+def _steps(bar: Bar) -> OnRound:
+    """Moves the bar to the number of every finished round."""
+    done = 0
+
+    def on_round(number: int) -> None:
+        nonlocal done
+        bar.step(number - done)
+        done = number
+
+    return on_round
 
 
 def _emit(

@@ -17,7 +17,7 @@ from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 
-MANIFEST, RESULTS = "manifest.json", "results.json"
+MANIFEST, RESULTS, JOURNAL = "manifest.json", "results.json", "journal.jsonl"
 
 
 class MeasuringError(RuntimeError):

@@ -40,7 +40,10 @@ from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
 T = TypeVar("T", bound=Artifact)
-NOT_HASHED = {"data": ("root", "download", "strict", "workers", "in_memory_mb")}
+NOT_HASHED = {
+    "data": ("root", "download", "strict", "workers", "in_memory_mb"),
+    "latency.target": ("port", "ssh_config", "python", "folder", "patience_s", "out", "results"),
+}
 """Keys that say where things are, not what comes out."""
 
 
@@ -65,10 +68,7 @@ class Stage(Generic[T]):
         part: dict[str, Any] = {}
         for key in self.reads:
             group, _, name = key.partition(".")
-            value = config[group][name] if name else config[group]
-            if isinstance(value, dict):
-                value = {k: v for k, v in value.items() if k not in NOT_HASHED.get(group, ())}
-            part[key] = value
+            part[key] = _hashed(key, config[group][name] if name else config[group])
         return Provenance(part, self.inputs(session))
 
     def existing(self, session: Session) -> T | None:
@@ -101,6 +101,13 @@ class Stage(Generic[T]):
             save(session.path(self.artifact), value, provenance)
         session.workspace.say(f"{self.name}: done ({session.path(self.artifact)})")
         return value
+
+
+def _hashed(key: str, value: Any) -> Any:
+    """A config value, or a group without the keys that say where things are."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _hashed(f"{key}.{name}", v) for name, v in value.items() if name not in NOT_HASHED.get(key, ())}
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -164,11 +171,12 @@ def _export(session: Session) -> ExportReport:
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:
-    """What the table says of a network on this machine; None where it was made on another, or for another space."""
+    """What the table says of a network on the target; None where it was made on another, or for another space."""
     if not session.table_path.exists():
         return None
     table = session.table
-    here = table.host.is_like(latency.this_host()) and table.protocol.threads == session.config.latency.threads
+    config = session.config.latency
+    here = table.host.is_like(latency.target_host(config)) and table.protocol.threads == config.threads
     return table.predict_ms(net) if here and table.covers(net) else None
 
 
