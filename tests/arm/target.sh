@@ -40,7 +40,10 @@ make_root() {
     mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
     [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
     drop_root
-    debootstrap --arch=arm64 --variant=minbase --include=python3 bookworm "$root"
+    debootstrap --arch=arm64 --variant=minbase --include=python3 bookworm "$root" >"$dir/debootstrap.log" 2>&1 || {
+        tail "$dir/debootstrap.log" >&2
+        return 1
+    }
     # Debian 12 has Python 3.11 and glibc 2.36; wheels come from here, where pip is fast. The runtime is this machine's.
     version=$("$python" -c 'import importlib.metadata as m; print(m.version("onnxruntime"))')
     "$python" -m pip install --quiet --disable-pip-version-check --target "$root/opt/site" --only-binary=:all: \
