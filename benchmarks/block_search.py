@@ -1,9 +1,12 @@
 """Where the found block stands among a random sample of its space, each block trained alone for one equal budget.
 
     python benchmarks/block_search.py runs/block-search data=hard_digits data.image_size=16 --sample 50 --seeds 3
+    python benchmarks/block_search.py runs/block-search data=hard_digits data.image_size=16 --measure
 
-Accuracy is that of fake-quant evaluation on the test images, which no search sees; latency is measured in INT8. What
-is done is kept in OUT/truth.json and OUT/searches.json, and not done again.
+Accuracy is that of fake-quant evaluation on the test images, which no search sees, as the mean over ``--repeats``
+training seeds; latency is measured in INT8, all blocks interleaved, in ``SESSIONS`` sessions, of which the least
+counts: a busy machine only adds time. What is done is kept in OUT/truth.json and OUT/searches.json, and not done again;
+the second command measures latencies anew.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable
-from dataclasses import replace
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from frostnas.artifacts import BlockSpec
+from scipy.stats import spearmanr
+
+from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
@@ -33,53 +39,63 @@ from frostnas.search.spaces.block import KIND, BlockSpace, block_code, parse_blo
 METHODS = {
     "all paths, first order": [],
     "all paths, second order": ["search_block.order=2"],
-    "sampled paths": ["search_block.paths=sampled"],
-    "progressive": ["search_block.progressive=true"],
+    "sampled paths": ["search_block=sampled"],
+    "progressive": ["search_block=progressive"],
 }
-Table = dict[str, dict[str, Any]]
+SAME_LATENCY = 1.03  # repeated measurements of one block differ by as much
+GOAL = 0.1
+SESSIONS = 4
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One block trained alone and measured."""
+
+    top1: float
+    """Mean over training seeds."""
+    ms: float
+    """Least of the measuring sessions."""
 
 
 class Truth:
-    """Block code -> test top-1 of the block trained alone, and latency; on disk."""
+    """What every block is worth, on disk: code -> {"top1": one per training seed, "ms": one per session}."""
 
     def __init__(self, path: Path, config: Config, data: Splits, measure: Measure) -> None:
         self.path, self.config, self.data, self.measure = path, config, data, measure
-        self.rows: Table = json.loads(path.read_text()) if path.exists() else {}
+        self.raw: dict[str, dict[str, list[float]]] = json.loads(path.read_text()) if path.exists() else {}
 
-    def _spec(self, code: str) -> Any:
+    def _spec(self, code: str) -> NetSpec:
         images = self.data.format
         return proxy_spec(self.config.search_block.proxy, parse_block(code), images.image_size, len(images.classes))
 
-    def add(self, blocks: list[BlockSpec], around: Callable[[], Any]) -> None:
-        """Train what is missing; ``around`` gives a context manager that each training runs in."""
+    def train(self, codes: Sequence[str], repeats: int) -> None:
+        """Train what is missing, seed after seed."""
         held_out = replace(self.data, val=self.data.test)
-        codes = list(dict.fromkeys(map(block_code, blocks)))
-        for code in codes:
-            if code not in self.rows:
-                with around():
-                    *_, scores = train_alone(self.config, self._spec(code), held_out)
-                assert scores is not None
-                self.rows[code] = {"int8": scores.top1_int8, "fp32": scores.top1_fp32}
-                self._save()
-        untimed = [code for code, row in self.rows.items() if "ms" not in row]
-        if untimed:
-            # All at once: latencies of one session compare.
-            with around():
-                for code, ms in zip(self.rows, self.measure([self._spec(code) for code in self.rows]), strict=True):
-                    self.rows[code]["ms"] = ms
+        for seed in range(repeats):
+            for code in codes:
+                known = self.raw.setdefault(code, {"top1": [], "ms": []})["top1"]
+                if len(known) == seed:
+                    *_, scores = train_alone(replace(self.config, seed=seed), self._spec(code), held_out)
+                    assert scores is not None
+                    known.append(scores.top1_int8)
+                    self._save()
+
+    def time(self, *, again: bool) -> None:
+        """Measure all blocks at once if one has no latency: latencies of one session compare."""
+        if again or not all(row["ms"] for row in self.raw.values()):
+            sessions = [self.measure([self._spec(code) for code in self.raw]) for _ in range(SESSIONS)]
+            for row, latencies in zip(self.raw.values(), zip(*sessions, strict=True), strict=True):
+                row["ms"] = list(latencies)
             self._save()
 
     def _save(self) -> None:
-        self.path.write_text(json.dumps(self.rows, indent=1))
+        self.path.write_text(json.dumps(self.raw, indent=1))
 
-    def standing(self, code: str, sample: list[str]) -> tuple[int, int]:
-        """Blocks of the sample at no more latency that are strictly more accurate, and how many are compared.
-
-        Latencies within 3 % of each other are taken as equal: repeated measurements differ by as much.
-        """
-        mine = self.rows[code]
-        rivals = [self.rows[other] for other in sample if other != code and self.rows[other]["ms"] <= 1.03 * mine["ms"]]
-        return sum(rival["int8"] > mine["int8"] for rival in rivals), len(rivals)
+    def rows(self) -> dict[str, Row]:
+        return {
+            code: Row(statistics.mean(row["top1"]), min(row["ms"])) for code, row in self.raw.items() if row["top1"]
+        }
 
 
 def sampled_blocks(space: BlockSpace, count: int) -> list[BlockSpec]:
@@ -88,63 +104,105 @@ def sampled_blocks(space: BlockSpace, count: int) -> list[BlockSpec]:
     return [*named, *space.distinct(random.Random(0), count, tuple(named))]
 
 
-def search(config: Config, data: Splits, measure: Measure, folder: Path) -> dict[str, Any]:
+def standing(rows: dict[str, Row], code: str, sample: Sequence[str]) -> tuple[int, int]:
+    """Blocks of the sample at no more latency that are strictly more accurate, and how many are compared."""
+    mine = rows[code]
+    rivals = [rows[other] for other in sample if other != code and rows[other].ms <= SAME_LATENCY * mine.ms]
+    return sum(rival.top1 > mine.top1 for rival in rivals), len(rivals)
+
+
+def reached(better: int, compared: int) -> bool:
+    """Whether a block is among the best tenth of itself and those that it is compared with."""
+    return better < max(1.0, GOAL * (compared + 1))
+
+
+def search(config: Config, data: Splits, measure: Measure, folder: Path) -> Found:
     """One run of the stage, without its comparison."""
     with Workspace.open(folder) as workspace:
         result = stage.search_only(config, data, measure, workspace)
     return {
         "block": block_code(result.block),
+        "last": result.history[-1].block,
         "seconds": sum(seed.seconds for seed in result.seeds),
     }
 
 
-def main() -> None:
-    from contextlib import nullcontext
+def table(rows: dict[str, Row], sample: Sequence[str], searches: dict[str, Found]) -> str:
+    """Every search's block beside the sample, in Markdown."""
+    lines = [
+        "| search / seed | block | test top-1 INT8 | ms | better at no more latency | better in all | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in searches.items():
+        row, (better, compared) = rows[found["block"]], standing(rows, found["block"], sample)
+        beaten = sum(rows[code].top1 > row.top1 for code in sample)
+        lines.append(
+            f"| {name} | {found['block']} | {row.top1:.4f} | {row.ms:.4f} | {better} of {compared} "
+            f"| {beaten} of {len(sample)} | {found['seconds']:.0f} |"
+        )
+    accuracies = sorted((rows[code].top1 for code in sample), reverse=True)
+    chance = statistics.mean(reached(*standing(rows, code, sample)) for code in sample)
+    hits = sum(reached(*standing(rows, found["block"], sample)) for found in searches.values())
+    lines += [
+        "",
+        f"sample of {len(sample)}: best {accuracies[0]:.4f}, median {statistics.median(accuracies):.4f}, "
+        f"worst {accuracies[-1]:.4f}",
+        f"in the best tenth at no more latency: {hits} of {len(searches)} searches, {chance:.0%} of the sample",
+    ]
+    return "\n".join(lines)
 
+
+def noise(truth: Truth) -> str:
+    """How far training seeds agree with each other, and one half of the measuring sessions with the other."""
+    half = SESSIONS // 2
+    pairs = {
+        "top-1 of two training seeds": [row["top1"][:2] for row in truth.raw.values() if len(row["top1"]) > 1],
+        "latency measured twice": [[min(row["ms"][:half]), min(row["ms"][half:])] for row in truth.raw.values()],
+    }
+    lines = []
+    for what, values in pairs.items():
+        if len(values) > 2:
+            rank = spearmanr(*zip(*values, strict=True)).statistic
+            off = statistics.median(abs(a - b) / (a + b) * 2 for a, b in values)
+            lines.append(f"{what}: rank correlation {rank:.2f}, median difference {off:.1%}, {len(values)} blocks")
+    return "\n".join(lines)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", default=Path("runs/block-search"))
-    parser.add_argument("--sample", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sample", type=int, default=50, help="random blocks beside the published ones")
+    parser.add_argument("--seeds", type=int, default=3, help="searches per method")
+    parser.add_argument("--repeats", type=int, default=2, help="trainings per block")
     parser.add_argument("--method", action="append", choices=list(METHODS), help="all of them by default")
+    parser.add_argument("--measure", action="store_true", help="measure all latencies again, and print the table anew")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     args = parser.parse_args()
     if "=" in str(args.out):
         parser.error(f"{args.out}: the folder comes before KEY=VALUE")
-    run(args.out, args.sample, args.seeds, args.method or list(METHODS), args.overrides, nullcontext)
-
-
-def run(
-    out: Path, sample: int, seeds: int, methods: list[str], overrides: list[str], around: Callable[[], Any]
-) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    config = compose_config(overrides)
+    args.out.mkdir(parents=True, exist_ok=True)
+    config = compose_config(args.overrides)
     data = load(config.data, pick_device(config.device))
     measure = partial(measure_nets, config.latency, config.quant)
-    space = BlockSpace(config.space.block)
-    truth = Truth(out / "truth.json", config, data, measure)
-    blocks = sampled_blocks(space, sample)
-    truth.add(blocks, around)
-    path = out / "searches.json"
-    searches: Table = json.loads(path.read_text()) if path.exists() else {}
-    for method in methods:
-        for seed in range(seeds):
-            name = f"{method} / {seed}"
-            if name not in searches:
-                one = compose_config([*overrides, *METHODS[method], f"seed={seed}"])
-                with around():
-                    searches[name] = search(one, data, measure, out / name.replace(" / ", "-").replace(" ", "-"))
-                path.write_text(json.dumps(searches, indent=1))
-    truth.add([parse_block(found["block"]) for found in searches.values()], around)
-    codes = list(map(block_code, blocks))
-    print("| search / seed | block | test top-1 INT8 | ms | better at no more latency | s |\n|---|---|---|---|---|---|")
-    for name, found in searches.items():
-        row, (better, compared) = truth.rows[found["block"]], truth.standing(found["block"], codes)
-        print(
-            f"| {name} | {found['block']} | {row['int8']:.4f} | {row['ms']:.4f} | {better} of {compared} "
-            f"| {found['seconds']:.0f} |"
-        )
-    accuracies = sorted((truth.rows[code]["int8"] for code in codes), reverse=True)
-    print(f"sample of {len(codes)}: best {accuracies[0]:.4f}, median {accuracies[len(codes) // 2]:.4f}")
+    truth = Truth(args.out / "truth.json", config, data, measure)
+    sample = list(map(block_code, sampled_blocks(BlockSpace(config.space.block), args.sample)))
+    path = args.out / "searches.json"
+    searches: dict[str, Found] = json.loads(path.read_text()) if path.exists() else {}
+    if not args.measure:
+        truth.train(sample, 1)
+        for method in args.method or METHODS:
+            for seed in range(args.seeds):
+                name = f"{method} / {seed}"
+                if name not in searches:
+                    one = compose_config([*args.overrides, *METHODS[method], f"seed={seed}"])
+                    folder = args.out / name.replace(" / ", "-").replace(" ", "-")
+                    searches[name] = search(one, data, measure, folder)
+                    path.write_text(json.dumps(searches, indent=1))
+        truth.train([*sample, *(found["block"] for found in searches.values())], args.repeats)
+    truth.time(again=args.measure)
+    text = f"{table(truth.rows(), sample, searches)}\n{noise(truth)}\n"
+    (args.out / "table.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from frostnas.data.memory import MemoryImages
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.search import block as search_block
-from frostnas.search.block import compare, journal, seed
+from frostnas.search.block import compare, costs, journal, seed
 from frostnas.search.block.costs import SlotCosts, measure_costs
 from frostnas.search.block.mixture import Architecture
 from frostnas.search.block.plan import survivors
@@ -288,7 +288,7 @@ def test_costs_measured_another_way_are_not_gone_on_from(monkeypatch: pytest.Mon
         raise Killed
 
     monkeypatch.setattr(Searcher, "step", killed)
-    for threads, sessions in ((1, 1), (1, 1), (2, 2)):
+    for threads, times in ((1, 1), (1, 1), (2, 2)):
         with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(Killed):
             search_block.run(
                 config_of(f"latency.threads={threads}"),
@@ -296,7 +296,7 @@ def test_costs_measured_another_way_are_not_gone_on_from(monkeypatch: pytest.Mon
                 lambda specs: measured.append(1) or measure(specs),
                 workspace,
             )
-        assert len(measured) == sessions
+        assert len(measured) == times * costs.SESSIONS
 
 
 def test_second_order_progressive_and_several_seeds_run_and_report(tmp_path: Path) -> None:

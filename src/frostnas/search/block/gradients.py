@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -22,9 +23,23 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Gradients:
     )
 
 
-def first_order(val_loss: Loss, architecture: Sequence[Tensor]) -> tuple[Gradients, Tensor]:
+@contextmanager
+def held(weights: Iterable[Tensor]) -> Iterator[None]:
+    """Graphs that are recorded inside the block neither keep what gradients of the weights need nor compute them."""
+    free = [weight for weight in weights if weight.requires_grad]
+    for weight in free:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in free:
+            weight.requires_grad_(True)
+
+
+def first_order(val_loss: Loss, architecture: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Gradients, Tensor]:
     """The gradient at the present weights (DARTS, section 2.3, xi = 0), and the loss."""
-    loss = val_loss()
+    with held(weights):
+        loss = val_loss()
     return gradients(loss, architecture), loss.detach()
 
 
@@ -47,10 +62,11 @@ def second_order(
         if not length > 0:
             return direct, loss.detach()
         epsilon = float(PERTURBATION / length)
-        _move(weights, start, direction, epsilon)
-        ahead = gradients(train_loss(), architecture)
-        _move(weights, start, direction, -epsilon)
-        behind = gradients(train_loss(), architecture)
+        with held(weights):
+            _move(weights, start, direction, epsilon)
+            ahead = gradients(train_loss(), architecture)
+            _move(weights, start, direction, -epsilon)
+            behind = gradients(train_loss(), architecture)
     finally:
         _move(weights, start, start, 0.0)
     implicit = [(plus - minus) / (2 * epsilon) for plus, minus in zip(ahead, behind, strict=True)]

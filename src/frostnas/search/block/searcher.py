@@ -136,16 +136,11 @@ class Searcher:
         def loss_on(batch: Batch) -> Tensor:
             return F.cross_entropy(self.supernet(batch[0], self.arch.mixed()), batch[1])
 
+        weights = tuple(self.supernet.parameters())
         if self.config.search_block.order == 1:
-            found, loss = first_order(lambda: loss_on(held_out), parameters)
+            found, loss = first_order(lambda: loss_on(held_out), parameters, weights)
         else:
-            found, loss = second_order(
-                lambda: loss_on(train),
-                lambda: loss_on(held_out),
-                parameters,
-                tuple(self.supernet.parameters()),
-                self.lr,
-            )
+            found, loss = second_order(lambda: loss_on(train), lambda: loss_on(held_out), parameters, weights, self.lr)
         return found, float(loss)
 
     def _sampled(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[Gradients, float]:

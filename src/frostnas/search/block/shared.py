@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.quant import ActivationQuantizer, ConvBN, HardSwish, QTensor, Scheme, fake_quantize_weight
+from frostnas.search.block.depthwise import depthwise_conv
 from frostnas.search.block.weighing import weighted_sum
 
 
@@ -54,9 +55,10 @@ class SharedConv(nn.Module):
             weight = fake_quantize_weight(weight, self.scheme)
         if mask is not None:
             weight = weight * mask.view(1, -1, 1, 1)
-        groups = rows if self.depthwise else 1
-        weight = undilated(weight, int(conv.dilation[0]))
-        y = F.conv2d(x, weight, None, conv.stride, conv.padding, 1, groups)
+        if self.depthwise:
+            y = depthwise_conv(x, undilated(weight, int(conv.dilation[0])), int(conv.stride[0]))
+        else:
+            y = F.conv2d(x, weight, None, conv.stride, conv.padding)
         gain, shift = bn.weight[:rows], bn.bias[:rows]
         if share is not None:
             gain, shift = gain * share, shift * share
