@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,8 @@ TINY = [
     "search_block.float_epochs=1",
     "search_block.epochs=2",
     "search_block.compare_epochs=1",
+    "search_block.finalist_epochs=1",
+    "search_block.refinements=0",
     "search_block.random_blocks=1",
     "search_block.proxy.stem_channels=16",
     "search_block.proxy.widths=[16]",
@@ -153,7 +155,7 @@ def test_halves_are_equal_and_share_nothing() -> None:
 
 
 def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The blocks of all epochs are scored with the final weights; here an early one is made the best."""
+    """The blocks of all epochs are trained alone; here an early one is made the best."""
     ahead = iter([(0,) * 6, (1, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 1, 0)])
     monkeypatch.setattr(Architecture, "best", lambda self: now[0])
     now = [next(ahead)]
@@ -164,11 +166,11 @@ def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, t
         return former(self)
 
     monkeypatch.setattr(seed.SeedSearch, "_row", row)
-    monkeypatch.setattr(seed.SeedSearch, "_final_loss", lambda self, code: 0.0 if code[0] == 1 else 9.0)
+    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, bar, block: float(block.reuse == "none"))
     found = search(tmp_path, "search_block.float_epochs=0", "search_block.epochs=3")
     assert found.seeds[0].best_epoch == 1
     assert found.block == BlockSpace(config_of().space.block).decode((1, 1, 1, 1, 1, 1))
-    assert any("last epoch was not the best" in line for line in found.warnings)
+    assert any("not the best alone" in line for line in found.warnings)
 
 
 def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(
@@ -187,6 +189,31 @@ def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(
 def test_longer_searches_end_elsewhere(result: BlockResult, tmp_path: Path) -> None:
     longer = search(tmp_path, "search_block.epochs=5")
     assert longer.seeds[0].probabilities != result.seeds[0].probabilities
+
+
+def test_every_epoch_names_the_block_of_its_own_architecture_weights(result: BlockResult) -> None:
+    for row in result.history:
+        assert block_code(likeliest(row.probabilities)) == row.block
+    assert {parse_block(code) for code in result.seeds[0].finalists} == {
+        parse_block(row.block) for row in result.history if row.phase == "search"
+    }
+
+
+def likeliest(probabilities: Mapping[str, tuple[float, ...]]) -> BlockSpec:
+    space = BlockSpace(config_of().space.block)
+    return space.decode(tuple(probabilities[slot].index(max(probabilities[slot])) for slot in space.slots))
+
+
+@pytest.mark.parametrize("option", ["search_block.order=2", "search_block.paths=sampled"])
+def test_nothing_asks_for_cuda(option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise Killed
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "_lazy_init", refuse)
+    with pytest.raises(Killed):
+        torch.zeros(1).cuda()
+    search(tmp_path, option, "search_block.epochs=1", "search_block.random_blocks=0")
 
 
 def test_the_latency_term_has_a_gradient_in_every_slot_and_can_decide_alone(tmp_path: Path) -> None:
@@ -221,6 +248,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Blo
     return cache(lambda *overrides: search(tmp_path_factory.mktemp("whole"), *overrides))
 
 
+SEEDS = ("search_block.seeds=2", "search_block.random_blocks=0")
 PROGRESSIVE = ("search_block.progressive=true", "search_block.epochs=3", "search_block.random_blocks=0")
 
 
@@ -234,6 +262,7 @@ PROGRESSIVE = ("search_block.progressive=true", "search_block.epochs=3", "search
         (("search_block.order=2",), 7, 9),
         (PROGRESSIVE, 6, 18),
         (PROGRESSIVE, 11, 18),
+        (SEEDS, 13, 18),
     ],
 )
 def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
@@ -262,6 +291,40 @@ def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
     monkeypatch.setattr(Searcher, "step", lambda self, *batches: done.append(1) or plain(self, *batches))
     assert timeless(search(tmp_path, *overrides)) == timeless(whole)
     assert len(done) == of - steps
+
+
+def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is what the architecture weights say in five slots of six, and the result tells of the sixth."""
+    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, bar, block: float(block.reuse == "none"))
+    found = search(
+        tmp_path, "search_block.refinements=1", "search_block.latency_weight=100", "search_block.arch_lr=0.3"
+    )
+    assert parse_block(found.history[-1].block).reuse == "none"
+    assert found.block.reuse == "squeeze_2"
+    assert any(line.startswith("reuse: squeeze_2 was better when trained alone") for line in found.warnings)
+    assert min(found.seeds[0].finalists, key=found.seeds[0].finalists.__getitem__) == block_code(found.block)
+
+
+def test_killed_among_the_finalists_it_trains_none_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    overrides = ("search_block.refinements=1", "search_block.random_blocks=0", "search_block.seeds=2")
+    trained: list[NetSpec] = []
+    plain, limit = compare.train_alone, [3]
+
+    def some(config: Config, spec: NetSpec, data: Splits) -> Iterator[Any]:
+        if len(trained) == limit[0]:
+            raise Killed
+        trained.append(spec)
+        return plain(config, spec, data)
+
+    monkeypatch.setattr(seed, "train_alone", some)
+    with pytest.raises(Killed):
+        search(tmp_path / "killed", *overrides)
+    limit[0] = -1
+    resumed = search(tmp_path / "killed", *overrides)
+    assert len(trained) == len(set(trained)) == len({code for one in resumed.seeds for code in one.finalists})
+    assert timeless(resumed) == timeless(search(tmp_path / "whole", *overrides))
 
 
 def test_killed_in_the_comparison_it_trains_no_block_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -320,7 +383,8 @@ def test_progressive_phases_keep_the_likeliest_candidates() -> None:
 def test_collapse_ties_gaps_and_disagreement_are_said(result: BlockResult) -> None:
     space = BlockSpace(config_of().space.block)
     pool = parse_block("none-2-max_pool_3-relu-none-none")
-    one = replace(result.seeds[0], block=pool)
+    even = {slot: (1 / len(p),) * len(p) for slot, p in result.seeds[0].probabilities.items()}
+    one = replace(result.seeds[0], block=pool, probabilities=even)
     other = replace(one, seed=1, block=parse_block("none-2-depthwise_3-relu-none-none"))
     gap = replace(result.history[-1], top1_mixed=0.9, top1_path=0.3, block=block_code(pool))
     seeds = (one, other)

@@ -73,9 +73,11 @@ class SeedResult:
     seed: int
     block: BlockSpec
     best_epoch: int
-    """Search epoch, from 1, whose argmax it is."""
+    """Search epoch, from 1, whose argmax scored best of all epochs'; `probabilities` are of that epoch."""
     probabilities: dict[str, tuple[float, ...]]
     seconds: float
+    finalists: dict[str, float]
+    """Block code -> validation cross-entropy after a short training alone, plus the latency term; the least won."""
 
 
 @dataclass(frozen=True, slots=True)

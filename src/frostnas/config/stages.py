@@ -44,12 +44,16 @@ class SearchBlockConfig:
     progressive: bool = False
     """In three phases, drop the weakest candidates of every slot and deepen the proxy network."""
     seeds: int = bounded(1, 1)
-    """Independent searches; the block is the argmax of their mean probabilities."""
+    """Independent searches; the block is the one whose final score is best."""
     arch_lr: float = bounded(0.05, 0)
     """Of the architecture weights (Adam)."""
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
+    finalist_epochs: int = bounded(2, 1)
+    """Epochs that each finalist, the argmax of some epoch, is trained alone before the best is chosen."""
+    refinements: int = bounded(2, 0)
+    """Rounds in which the blocks that differ from the best finalist in one slot become finalists too."""
     compare_epochs: int = bounded(5, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,23 +12,25 @@ from torch.nn import functional as F
 
 from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.config import Config
-from frostnas.data import Splits
+from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
-from frostnas.engine import Schedule, evaluate, make_optimizer
+from frostnas.engine import Schedule, evaluate, make_optimizer, predict
 from frostnas.nets import NAMED_BLOCKS, Net
 from frostnas.quant import GradBoost, QuantState, Scheme, set_state
 from frostnas.search.spaces.block import KIND, BlockSpace, block_code
 
 FLOAT_SHARE = 4  # one epoch in so many is StatAssist
+EVALUATED = 256  # images in a batch
 DRAW = 77  # tells the draw of random blocks from everything else that the seed decides
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Validation accuracies as fractions."""
+    """Validation accuracies as fractions, and the mean cross-entropy."""
 
     top1_fp32: float
     top1_int8: float
+    loss_int8: float
 
 
 def contenders(config: Config, space: BlockSpace, found: BlockSpec) -> dict[str, BlockSpec]:
@@ -73,6 +75,20 @@ def train_alone(config: Config, spec: NetSpec, data: Splits) -> Iterator[Scores 
             optimizer.zero_grad(set_to_none=True)
             yield None
     set_state(net, QuantState.FAKE)
-    int8 = evaluate(net, data.val)
+    int8, loss = evaluate(net, data.val), _loss(net, data.val)
     set_state(net, QuantState.FLOAT)
-    yield Scores(evaluate(net, data.val), int8)
+    yield Scores(evaluate(net, data.val), int8, loss)
+
+
+def _loss(net: Net, images: Images) -> float:
+    labels = torch.cat([labels for _, labels in images.batches(EVALUATED)])
+    return float(F.cross_entropy(predict(net, images, EVALUATED), labels))
+
+
+def finish(training: Iterator[Scores | None], after_step: Callable[[], None]) -> Scores:
+    """Run `train_alone` to its end, with a call after every step."""
+    for scores in training:
+        if scores is not None:
+            return scores
+        after_step()
+    raise AssertionError("training ends in its scores")

@@ -29,11 +29,16 @@ class Journal:
         """What `after_step` saved of unfinished work, until it is finished."""
         self._saved = time.monotonic()
 
-    def once(self, name: str, work: Callable[[], Any]) -> Any:
-        """The result of ``work``: from the journal, else computed and written to it."""
+    def once(self, name: str, work: Callable[[], Any], *, part: bool = False) -> Any:
+        """The result of ``work``: from the journal, else computed and written to it.
+
+        Args:
+            part: of work that goes on, whose live state is still wanted.
+        """
         if name not in self.done:
             self.done[name] = work()
-            self.live = None
+            if not part:
+                self.live = None
             self._save()
         return self.done[name]
 

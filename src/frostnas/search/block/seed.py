@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
 import torch
 
-from frostnas.artifacts import BlockHistoryRow, SeedResult
+from frostnas.artifacts import BlockHistoryRow, BlockSpec, SeedResult
 from frostnas.config import Config, Paths
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
 from frostnas.engine import Bar
-from frostnas.search.block.adapt import adapted
+from frostnas.search.block.compare import finish, train_alone
 from frostnas.search.block.costs import SlotCosts
+from frostnas.search.block.finalists import best_of, refine
 from frostnas.search.block.inside import score_inside
 from frostnas.search.block.journal import Journal
 from frostnas.search.block.mixture import one_path
 from frostnas.search.block.plan import Phase, make_phase, phase_count, phase_epochs, survivors
+from frostnas.search.block.proxy import proxy_spec
 from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.verdict import entropy, margin
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
@@ -78,13 +82,13 @@ class SeedSearch:
         costs = self.costs.restricted(self.track.kept)
         return Searcher(self.config, self.phase, costs, device, self.steps, self.seed)
 
-    def run(self, bar: Bar) -> tuple[SeedResult, list[BlockHistoryRow]]:
-        """Search until the end; the result and a history row per epoch."""
+    def search(self, bar: Bar) -> None:
+        """Go on to the end of the last phase."""
         while True:
             while self.searcher.progress.epoch < self.searcher.epochs:
                 self._epoch(bar)
             if self.track.phase + 1 == phase_count(self.config.search_block):
-                return self._finish(), self.track.rows
+                return
             self._next_phase()
 
     def _epoch(self, bar: Bar) -> None:
@@ -148,31 +152,41 @@ class SeedSearch:
             for slot, values in logits.items():
                 self.searcher.arch.logits[slot].copy_(values)
 
-    def _finish(self) -> SeedResult:
-        """The best of the blocks that were ahead after some epoch, by loss and latency from the final weights."""
-        searcher, search = self.searcher, self.config.search_block
-        first = len(self.track.rows) - phase_epochs(search, self.track.phase)
-        ranked = []
-        losses: dict[str, float] = {}
-        for row in self.track.rows[first:]:
-            block = parse_block(row.block)
-            if row.block not in losses:
-                losses[row.block] = self._final_loss(searcher.phase.space.encode(block))
-            latency = self.costs.predict_ms(self.space, block) / searcher.costs.mean_ms()
-            ranked.append((losses[row.block] + search.latency_weight * latency, -row.epoch, block, row))
-        _, _, block, row = min(ranked, key=lambda one: one[:2])
-        return SeedResult(self.seed, block, row.epoch, row.probabilities, self._seconds())
+    def choose(self, progress: Callable[[str, int], AbstractContextManager[Bar]]) -> SeedResult:
+        """The best of the blocks that were ahead after some epoch, and of those around it, each trained alone.
 
-    def _final_loss(self, code: tuple[int, ...]) -> float:
-        """Validation cross-entropy of one block with the final weights, adapted to it where they were mixed."""
-        searcher, search = self.searcher, self.config.search_block
-        path = one_path(searcher.phase.space, code, searcher.device)
-        supernet = searcher.supernet
-        if search.paths is Paths.all:
-            order = self._order(searcher.epochs, WEIGHTS)
-            batches = self.weights_half.batches(search.batch_size, seed=order, augment=True)
-            supernet = adapted(supernet, path, search.optim, batches, self.steps)
-        return score_inside(supernet, path, self.data.val)[1]
+        Args:
+            progress: makes the bar of one training, from its name and its steps.
+        """
+        search = self.config.search_block
+        rows = self.track.rows[len(self.track.rows) - phase_epochs(search, self.track.phase) :]
+        ahead = dict.fromkeys(parse_block(row.block) for row in rows)
+        scores = refine(self.space, ahead, partial(self._score, progress), search.refinements)
+        lead = min(rows, key=lambda row: (scores[parse_block(row.block)], -row.epoch))
+        finalists = {block_code(block): score for block, score in scores.items()}
+        return SeedResult(self.seed, best_of(scores), lead.epoch, lead.probabilities, self._seconds(), finalists)
+
+    def _score(self, progress: Callable[[str, int], AbstractContextManager[Bar]], block: BlockSpec) -> float:
+        """Validation cross-entropy of the block after a short training of its own, plus the latency term.
+
+        Its weights in the supernet would not do: they were trained for the mixture.
+        """
+        search, images = self.config.search_block, self.data.format
+        short = replace(self.config, search_block=replace(search, compare_epochs=search.finalist_epochs))
+        spec = proxy_spec(search.proxy, block, images.image_size, len(images.classes))
+        steps = search.finalist_epochs * batch_count(len(self.data.train), search.batch_size, shuffled=True)
+
+        def work() -> float:
+            with progress(f"finalist {block_code(block)}", steps) as bar:
+
+                def after_step() -> None:
+                    bar.step()
+                    self.journal.after_step(self.state_dict)
+
+                return finish(train_alone(short, spec, self.data), after_step).loss_int8
+
+        loss: float = self.journal.once(f"finalist {block_code(block)}", work, part=True)
+        return loss + search.latency_weight * self.costs.predict_ms(self.space, block) / self.costs.mean_ms()
 
     def _seconds(self) -> float:
         now = time.monotonic()

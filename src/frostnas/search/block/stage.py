@@ -25,13 +25,13 @@ from frostnas.data.images import batch_count
 from frostnas.engine import Workspace
 from frostnas.engine.interrupt import Interrupts
 from frostnas.errors import InputError
-from frostnas.search.block.compare import contenders, train_alone
+from frostnas.search.block.compare import contenders, finish, train_alone
 from frostnas.search.block.costs import Measure, SlotCosts, measure_costs
 from frostnas.search.block.journal import Journal
 from frostnas.search.block.plan import phase_count
 from frostnas.search.block.proxy import check_proxy, proxy_spec
 from frostnas.search.block.seed import SeedSearch, halves
-from frostnas.search.block.verdict import average, slot_results, warnings
+from frostnas.search.block.verdict import slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace
 
 NAME = "search-block"
@@ -99,7 +99,7 @@ def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace
     searches = _searches(config, space, costs, data, journal, workspace)
     seeds = tuple(result for result, _ in searches)
     history = tuple(row for _, rows in searches for row in rows)
-    return Found(space, costs, _agreed(space, seeds), seeds, history)
+    return Found(space, costs, _best(seeds), seeds, history)
 
 
 def check(config: Config) -> None:
@@ -134,7 +134,9 @@ def _searches(
             one = SeedSearch(config, space, costs, data, seed, journal)
             done = len(one.track.rows) * one.steps + one.searcher.progress.step
             with workspace.progress(f"{NAME} seed {seed}", per_seed, done) as bar:
-                return msgspec.to_builtins(one.run(bar))
+                one.search(bar)
+            chosen = one.choose(lambda name, steps: workspace.progress(f"{NAME} seed {seed} {name}", steps))
+            return msgspec.to_builtins((chosen, one.track.rows))
 
         found.append(msgspec.convert(journal.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
     metrics = workspace.metrics(NAME)
@@ -147,12 +149,9 @@ def _searches(
     return found
 
 
-def _agreed(space: BlockSpace, seeds: tuple[SeedResult, ...]) -> BlockSpec:
-    """The only seed's block; of several, the argmax of the mean probabilities."""
-    if len(seeds) == 1:
-        return seeds[0].block
-    mean = average([seed.probabilities for seed in seeds])
-    return space.decode(tuple(max(range(len(mean[slot])), key=mean[slot].__getitem__) for slot in space.slots))
+def _best(seeds: tuple[SeedResult, ...]) -> BlockSpec:
+    """The block of the seed whose final choice scored best; all seeds score in the same way."""
+    return min(seeds, key=lambda seed: min(seed.finalists.values())).block
 
 
 def _comparison(
@@ -172,12 +171,12 @@ def _comparison(
         for number, (block, spec) in enumerate(specs.items()):
 
             def work(spec: NetSpec = spec) -> tuple[float, float]:
-                for result in train_alone(config, spec, data):
-                    if result is not None:
-                        return result.top1_fp32, result.top1_int8
+                def after_step() -> None:
                     bar.step()
                     journal.after_step(lambda: None)
-                raise AssertionError("training ends in its scores")
+
+                result = finish(train_alone(config, spec, data), after_step)
+                return result.top1_fp32, result.top1_int8
 
             scores[block] = tuple(journal.once(f"contender {number}", work))
     latencies = dict(zip(specs, journal.once("latencies", lambda: measure(list(specs.values()))), strict=True))

@@ -58,7 +58,12 @@ def warnings(
     """The known failures of DARTS that this search shows, one line each."""
     found = []
     for slot in slots:
-        if not slot.clear:
+        if slot.margin < 0:
+            found.append(
+                f"{slot.slot}: {slot.choice} was better when trained alone; the architecture weights prefer another "
+                f"candidate by {-slot.margin:.3f} in probability"
+            )
+        elif not slot.clear:
             found.append(f"{slot.slot}: no clear winner; {slot.choice} leads by {slot.margin:.3f} in probability")
         if slot.agreement < 1:
             found.append(f"{slot.slot}: {slot.agreement:.0%} of {len(seeds)} seeds chose {slot.choice}")
@@ -75,7 +80,9 @@ def warnings(
                 f"{last.top1_path:.3f} (discretization gap)"
             )
         if block_code(seed.block) != last.block:
-            found.append(f"seed {seed.seed}: the last epoch was not the best; the block is that of {seed.best_epoch}")
+            found.append(
+                f"seed {seed.seed}: the architecture weights end with {last.block}, which is not the best alone"
+            )
     return tuple(found)
 
 
