@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from frostnas.config import GradBoostConfig, GradBoostMode
 from frostnas.quant import GradBoost
-from frostnas.quant.gradboost import exponential
+from frostnas.quant.gradboost import draw_levels, to_exponential
 
 STEPS, TRACKED = 12, 4
 Trained = tuple[nn.Parameter, GradBoost, torch.optim.Optimizer]
@@ -60,7 +60,7 @@ def reference(mode: GradBoostMode, name: str, config: GradBoostConfig) -> list[T
         if step > TRACKED:
             sizes = torch.stack(felt).abs().flatten(1).T.tolist()
             spread = torch.tensor([list(spreads(mode, one))[-1] for one in sizes]).view(3, 4)
-            draws = exponential(12, generator).view(3, 4)
+            draws = to_exponential(draw_levels(12, generator)).view(3, 4)
             heads = draws > math.log(2)  # a fair coin
             laplace = torch.where(heads, draws - math.log(2), 0.0)  # and |Laplace(0, 1)| given heads
             noise = felt[-1].sign() * laplace * spread * (1 - config.noise_decay) ** (step - TRACKED)
@@ -102,7 +102,7 @@ def test_every_step_is_the_references(mode: GradBoostMode, name: str, clip_by: f
 
 
 def test_draws_are_exponential() -> None:
-    draws = exponential(400_001, torch.Generator().manual_seed(0))
+    draws = to_exponential(draw_levels(400_001, torch.Generator().manual_seed(0)))
     assert draws.shape == (400_001,) and bool((draws > 0).all())
     assert abs(draws.mean().item() - 1) < 0.01 and abs(draws.var().item() - 1) < 0.03
     for quantile in (0.1, 0.5, 0.9, 0.99):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -70,30 +72,62 @@ class RangeError(FloatingPointError):
     """An activation range met NaN or infinity; the message names the layer."""
 
 
-def _inside(gradient: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """``gradient`` where low <= x <= high, else 0."""
-    if x.is_cuda or torch.compiler.is_compiling():
-        return torch.where((x >= low) & (x <= high), gradient, 0.0)
-    # Eager on CPU the one fused kernel is ten times faster than comparisons. Its interval is open.
-    below = torch.nextafter(low, low.new_tensor(-torch.inf)).item()
-    above = torch.nextafter(high, high.new_tensor(torch.inf)).item()
-    return torch.ops.aten.hardtanh_backward(gradient, x, below, above)  # type: ignore[no-any-return]
+LEVELS = 255  # steps of an 8-bit grid
+CACHED_ELEMENTS = 2**18  # float32: a MiB
+
+
+def _by_tensors(x: Tensor) -> bool:
+    """Whether the numbers of a grid stay tensors. Eager on a CPU, clamping to plain numbers is ten times faster."""
+    return x.device.type != "cpu" or torch.compiler.is_compiling()
 
 
 class _RoundToGrid(torch.autograd.Function):
+    """Args: x; scale; zero, None where it is always 0; low, high: the interval that gradients pass."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: Tensor, high: Tensor, top: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        scale: Tensor | float,
+        zero: Tensor | float | None,
+        low: Tensor | float,
+        high: Tensor | float,
+    ) -> Tensor:
+        if not isinstance(scale, Tensor):
+            assert not isinstance(zero, Tensor)
+            ctx.save_for_backward(x)
+            ctx.interval = low, high
+            return _rounded(x, scale, zero or 0.0)
         ctx.save_for_backward(x, low, high)
-        levels = torch.mul(x, 1.0 / scale).round_().add_(zero)
-        return levels.clamp_(0, top).sub_(zero).mul_(scale)
+        levels = torch.mul(x, 1.0 / scale).round_()
+        levels = levels.clamp_(0, LEVELS) if zero is None else levels.add_(zero).clamp_(0, LEVELS).sub_(zero)
+        return levels.mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, low, high = ctx.saved_tensors
-        return _inside(gradients[0], x, low, high), None, None, None, None, None
+        x, *interval = ctx.saved_tensors
+        return _inside(gradients[0], x, *(interval or ctx.interval)), None, None, None, None
 
 
-LEVELS = 255  # steps of an 8-bit grid
+def _rounded(x: Tensor, scale: float, zero: float) -> Tensor:
+    """``x`` on the grid, some images at a time, so that all but the first operation find them in a CPU's cache."""
+    result = torch.empty_like(x)
+    rows = max(1, CACHED_ELEMENTS // max(1, x[:1].numel()))
+    for source, levels in zip(torch.split(x, rows), torch.split(result, rows), strict=True):
+        torch.mul(source, 1.0 / scale, out=levels)
+        levels.round_().clamp_(-zero, LEVELS - zero).mul_(scale)
+    return result
+
+
+def _inside(gradient: Tensor, x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """``gradient`` where low <= x <= high, else 0."""
+    if isinstance(low, Tensor):
+        return torch.where((x >= low) & (x <= high), gradient, 0.0)
+    # One fused kernel, whose interval is open.
+    below, above = (
+        float(np.nextafter(np.float32(end), np.float32(to))) for end, to in ((low, -np.inf), (high, np.inf))
+    )
+    return torch.ops.aten.hardtanh_backward(gradient, x, below, above)  # type: ignore[no-any-return]
 
 
 class ActivationQuantizer(nn.Module):
@@ -152,29 +186,34 @@ class ActivationQuantizer(nn.Module):
         # A reduction over a channels-last tensor is only fast along its memory.
         flat = x.detach().permute(0, 2, 3, 1) if x.dim() == 4 else x.detach()
         high = flat.amax().float()
-        low = high.new_zeros(()) if self.floor == 0 else flat.amin().float()
+        low = self.low if self.floor == 0 else flat.amin().float()
         if self.across is not None:
             low, high = self.across(low, high)
         weight = torch.where(self.started, self.scheme.averaging, 1.0)
-        self.low.lerp_(low, weight)
         self.high.lerp_(high, weight)
+        if self.floor < 0:
+            self.low.lerp_(low, weight)
         self.started.fill_(True)
         self._set_grid()
-        if not (x.is_cuda or torch.compiler.is_compiling()):
+        if not _by_tensors(x):
             self.check()
 
     @torch.no_grad()
     def _set_grid(self) -> None:
-        low = self.low.clamp(self.floor, 0.0)
         high = self.high.clamp(0.0, self.ceiling)
-        self.scale.copy_(((high - low) / LEVELS).clamp(min=SMALLEST_SCALE))
-        self.zero.copy_(torch.round(-low / self.scale).clamp(0, LEVELS))
+        if self.floor == 0:  # low and zero stay 0
+            self.scale.copy_((high / LEVELS).clamp_(min=SMALLEST_SCALE))
+            return
+        low = self.low.clamp(self.floor, 0.0)
+        self.scale.copy_(((high - low) / LEVELS).clamp_(min=SMALLEST_SCALE))
+        self.zero.copy_(torch.round(-low / self.scale).clamp_(0, LEVELS))
 
     def check(self) -> None:
         """Raise RangeError if the range is not finite."""
-        if not bool(torch.isfinite(self.low) & torch.isfinite(self.high)):
+        low, high = self.low.item(), self.high.item()
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise RangeError(
-                f"layer {self.name or '(unnamed)'}: activations reached {self.low.item()} to {self.high.item()}; "
+                f"layer {self.name or '(unnamed)'}: activations reached {low} to {high}; "
                 "lower the learning rate or look for broken input"
             )
 
@@ -182,10 +221,11 @@ class ActivationQuantizer(nn.Module):
         if self.state is QuantState.OBSERVE or (self.training and self.state is QuantState.FAKE):
             self.observe(x)
         if self.state.quantizes:
+            scale, zero = (one if _by_tensors(x) else one.item() for one in (self.scale, self.zero))
             # The half step at either end still rounds into the grid; below a ReLU's zero nothing passes.
-            low = (-0.5 - self.zero) * self.scale if self.floor < 0 else self.zero
-            high = (LEVELS + 0.5 - self.zero) * self.scale
-            x = _RoundToGrid.apply(x, self.scale, self.zero, low, high, LEVELS)
+            low = (-0.5 - zero) * scale if self.floor < 0 else zero
+            high = (LEVELS + 0.5 - zero) * scale
+            x = _RoundToGrid.apply(x, scale, zero if self.floor < 0 else None, low, high)
         elif self.floor > -torch.inf or self.ceiling < torch.inf:
             x = torch.clamp(x, self.floor, self.ceiling) if self.ceiling < torch.inf else torch.relu(x)
         return QTensor(x, self.scale)
@@ -196,8 +236,8 @@ class ActivationQuantizer(nn.Module):
 
 def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:
     """Symmetric scale per output channel: (C_out, ...) float -> (C_out, 1, ...) float32."""
-    flat = weight.detach().flatten(1)
-    largest = torch.linalg.vector_norm(flat, torch.inf, dim=1).view(-1, *[1] * (weight.dim() - 1))
+    # Two vectorised passes; `aminmax` and `vector_norm` along a dimension are scalar loops on a CPU.
+    largest = weight.detach().flatten(1).abs().amax(1).view(-1, *[1] * (weight.dim() - 1))
     return torch.clamp(largest / scheme.weight_max, min=torch.finfo().tiny)
 
 

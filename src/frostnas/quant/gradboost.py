@@ -8,13 +8,15 @@ elements, clamped to ``clip_by`` and added to g before the optimizer's momentum 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from frostnas.config import GradBoostConfig, GradBoostMode
+
+CACHED_ELEMENTS = 2**18  # of half a dozen float32 arrays: a few MiB
 
 
 class GradBoost:
@@ -51,15 +53,40 @@ class GradBoost:
         live = [index for index, parameter in enumerate(self.parameters) if parameter.grad is not None]
         if not live:
             return
-        gradients = [gradient for parameter in self.parameters if (gradient := parameter.grad) is not None]
-        felt = self._with_l2_of_adam(optimizer, live)
         for index in live:
             self.seen[index] += 1
-        track = self._track_corrected if self.config.mode is GradBoostMode.corrected else self._track_released
-        spread = track(live, torch._foreach_abs(felt))
+        felt = self._with_l2_of_adam(optimizer, live)
+        levels = None
         if self.boosting:
             self.boosted += 1
-            torch._foreach_add_(gradients, list(self._noise(spread, felt)))
+            levels = draw_levels(sum(gradient.numel() for gradient in felt), self.generator)
+        track = self._track_corrected if self.config.mode is GradBoostMode.corrected else self._track_released
+        done = 0
+        for batch in self._batches(live, felt):
+            spread = track(batch)
+            if levels is not None:
+                self._add_noise(batch, spread, levels[done : done + batch.elements])
+                done += batch.elements
+
+    def _batches(self, live: list[int], felt: list[Tensor]) -> Iterator[_Batch]:
+        """The live parameters in pieces, together as many as stay in a CPU's cache from one operation to the next.
+
+        Pieces of a batch have been seen equally often. An accelerator takes all of them at once.
+        """
+        batch = _Batch()
+        most = CACHED_ELEMENTS if self.generator.device.type == "cpu" else math.inf
+        for index, gradient in zip(live, felt, strict=True):
+            own = self.parameters[index].grad
+            assert own is not None
+            tensors = (own, gradient, self.largest[index], self.smallest[index])
+            rows = gradient.numel() if most == math.inf else max(1, CACHED_ELEMENTS // max(1, gradient[:1].numel()))
+            whole = gradient.dim() == 0 or rows >= len(gradient)
+            for piece in [tensors] if whole else zip(*(torch.split(one, rows) for one in tensors), strict=True):
+                if batch.elements and (batch.seen != self.seen[index] or batch.elements + piece[0].numel() > most):
+                    yield batch
+                    batch = _Batch()
+                batch.add(self.seen[index], *piece)
+        yield batch
 
     def _with_l2_of_adam(self, optimizer: torch.optim.Optimizer, live: list[int]) -> list[Tensor]:
         """The gradients that the noise is made from.
@@ -81,48 +108,42 @@ class GradBoost:
             felt.append(parameter.grad.add(parameter, alpha=rate) if rate else parameter.grad)
         return felt
 
-    def _track_corrected(self, live: list[int], size: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _track_corrected(self, batch: _Batch) -> tuple[Tensor, ...]:
         """emax - emin, with averages whose start is corrected when they are read.
 
         Averaging into a plain accumulator and dividing what is read by 1 - decay^t is one interpolation of the
         corrected values, with weight (1 - decay) / (1 - decay^t); at t = 1 it takes |g| itself.
         """
         decay = self.config.averaging
-        largest, smallest = [self.largest[index] for index in live], [self.smallest[index] for index in live]
-        for index, magnitude, low in zip(live, size, smallest, strict=True):
-            if self.seen[index] == 1:
-                low.copy_(magnitude)
-        weights = [(1 - decay) / (1 - decay ** self.seen[index]) if decay < 1 else 1.0 for index in live]
-        for high, low, magnitude, weight in zip(largest, smallest, size, weights, strict=True):
-            high.lerp_(torch.maximum(high, magnitude), weight)
-            low.lerp_(torch.minimum(low, magnitude), weight)
-        return torch._foreach_sub(largest, smallest)
+        size = torch._foreach_abs(batch.felt)
+        if batch.seen == 1:
+            torch._foreach_copy_(batch.smallest, size)
+        weight = (1 - decay) / (1 - decay**batch.seen) if decay < 1 else 1.0
+        torch._foreach_lerp_(batch.largest, torch._foreach_maximum(batch.largest, size), weight)
+        torch._foreach_lerp_(batch.smallest, torch._foreach_minimum(batch.smallest, size), weight)
+        return torch._foreach_sub(batch.largest, batch.smallest)
 
-    def _track_released(self, live: list[int], size: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _track_released(self, batch: _Batch) -> tuple[Tensor, ...]:
         """emax as the published optimizers keep it: divided in place at every step; their emin is always 0."""
         decay = self.config.averaging
-        largest = [self.largest[index] for index in live]
-        newest = torch._foreach_maximum(largest, size)
-        torch._foreach_mul_(largest, decay)
-        torch._foreach_add_(largest, newest, alpha=1 - decay)
-        torch._foreach_div_(largest, [1 - decay ** self.seen[index] for index in live])
-        return tuple(largest)
+        newest = torch._foreach_maximum(batch.largest, torch._foreach_abs(batch.felt))
+        torch._foreach_mul_(batch.largest, decay)
+        torch._foreach_add_(batch.largest, newest, alpha=1 - decay)
+        torch._foreach_div_(batch.largest, 1 - decay**batch.seen)
+        return tuple(batch.largest)
 
-    def _noise(self, spread: tuple[Tensor, ...], felt: list[Tensor]) -> tuple[Tensor, ...]:
+    def _add_noise(self, batch: _Batch, spread: tuple[Tensor, ...], levels: Tensor) -> None:
         """|Laplace| is exponential, and Exp - ln 2 is positive for half the draws and exponential again there.
 
         One draw therefore serves the coin too.
         """
-        numbers = [tensor.numel() for tensor in felt]
-        draws = exponential(sum(numbers), self.generator)
-        if self.config.toss_coin:
-            draws.sub_(math.log(2)).clamp_(min=0)
-        draws.mul_((1 - self.config.noise_decay) ** self.boosted)
-        pieces = [piece.view(tensor.shape) for piece, tensor in zip(torch.split(draws, numbers), felt, strict=True)]
-        noise = torch._foreach_mul(spread, pieces)
+        shift = math.log(2) if self.config.toss_coin else 0.0
+        draws = to_exponential(levels, shift, (1 - self.config.noise_decay) ** self.boosted)
+        pieces = torch.split(draws, [tensor.numel() for tensor in spread])
+        shaped = [piece.view(tensor.shape) for piece, tensor in zip(pieces, spread, strict=True)]
+        noise = torch._foreach_mul(spread, shaped)
         torch._foreach_clamp_max_(noise, self.config.clip_by)
-        torch._foreach_mul_(noise, torch._foreach_sign(felt))
-        return noise
+        torch._foreach_addcmul_(batch.gradients, noise, torch._foreach_sign(batch.felt))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -143,13 +164,36 @@ class GradBoost:
         self.generator.set_state(state["generator"].cpu())
 
 
-def exponential(count: int, generator: torch.Generator) -> Tensor:
-    """Exp(1) draws, float32 (count,), from 16-bit uniforms through the inverse of the distribution.
+class _Batch:
+    """Pieces of parameters that one chain of foreach operations treats together."""
 
-    Four of them share one 64-bit draw: ten times faster than `Tensor.exponential_` on a CPU, whose 24 bits the
-    clamped noise would not show.
-    """
+    def __init__(self) -> None:
+        self.seen = self.elements = 0
+        self.gradients: list[Tensor] = []
+        self.felt: list[Tensor] = []
+        self.largest: list[Tensor] = []
+        self.smallest: list[Tensor] = []
+
+    def add(self, seen: int, gradient: Tensor, felt: Tensor, largest: Tensor, smallest: Tensor) -> None:
+        self.seen = seen
+        self.elements += felt.numel()
+        self.gradients.append(gradient)
+        self.felt.append(felt)
+        self.largest.append(largest)
+        self.smallest.append(smallest)
+
+
+def draw_levels(count: int, generator: torch.Generator) -> Tensor:
+    """Uniform int16 (count,). Four share one 64-bit draw: ten times faster than `Tensor.exponential_` on a CPU."""
     words = torch.empty(-(-count // 4), dtype=torch.int64, device=generator.device)
     words.random_(-(2**63), None, generator=generator)
-    levels = words.view(torch.int16)[:count].float()  # -32768 to 32767
-    return levels.add_(32768.5).log_().neg_().add_(math.log(65536))
+    return words.view(torch.int16)[:count]
+
+
+def to_exponential(levels: Tensor, shift: float = 0.0, factor: float = 1.0) -> Tensor:
+    """``max(0, Exp(1) - shift) * factor``, float32, from uniform int16 through the inverse of the distribution.
+
+    The clamped noise would not show the 24 bits of a float32 draw.
+    """
+    top = math.log(2**16) - shift
+    return levels.float().add_(2**15 + 0.5).log_().clamp_(max=top).sub_(top).mul_(-factor)
