@@ -4,7 +4,8 @@
 
 Random networks of the published space around the Frost bottleneck are measured whole, together with every workload of
 the space in two forms: with borders in NHWC integers, as the table has them, and in NCHW integers. Methods are fitted
-on some networks and compared on others. An interrupted run goes on; raw results stay in FOLDER.
+on some networks and compared on others; what a time is taken for is a percentile over the rounds. An interrupted run
+goes on; raw results stay in FOLDER, the errors go to results/latency_prediction.csv.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas as pd
 from numpy.typing import NDArray
 from onnx import helper
-from rich.console import Console
-from rich.table import Table
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
@@ -37,6 +38,8 @@ from frostnas.search.spaces.network import NetworkSpace
 
 HELD_OUT = 30
 FITS = (10, 20, 60)
+PERCENTILES = (0, 10, 25, 50)  # of a time over the rounds
+RESULTS = Path(__file__).parent / "results" / "latency_prediction.csv"
 Array = NDArray[np.float64]
 
 
@@ -145,20 +148,25 @@ def methods(data: Data, fit: slice) -> dict[str, Array]:
     }
 
 
-def report(data: Data, fit_on: int, console: Console) -> None:
-    table = Table(title=f"fitted on {fit_on} networks, error on {HELD_OUT} others")
-    for column in ("method", "bias", "mean", "p95", "max", "Spearman"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+def errors(data: Data, fit_on: int) -> pd.DataFrame:
+    """One row per method, relative errors on the held-out networks."""
     test = slice(len(data.parts) - HELD_OUT, None)
+    rows = []
     for name, predicted in methods(data, slice(0, fit_on)).items():
         ratio = predicted[test] / data.measured[test] - 1
         error = np.abs(ratio)
-        figures = [ratio.mean(), error.mean(), np.percentile(error, 95), error.max()]
-        rank = spearmanr(predicted[test], data.measured[test]).statistic
-        table.add_row(
-            name, *(f"{value:+.1%}" if i == 0 else f"{value:.1%}" for i, value in enumerate(figures)), f"{rank:.3f}"
+        rows.append(
+            {
+                "fitted_on": fit_on,
+                "method": name,
+                "bias": ratio.mean(),
+                "mean": error.mean(),
+                "p95": np.percentile(error, 95),
+                "max": error.max(),
+                "spearman": spearmanr(predicted[test], data.measured[test]).statistic,
+            }
         )
-    console.print(table)
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -172,12 +180,14 @@ def main() -> None:
     space = NetworkSpace(config.space.network, NAMED_BLOCKS["frost"], arguments.size, 1000)
     latency = replace(config.latency, rounds=arguments.rounds)
     job, nets = collect(arguments.folder, space, latency, arguments.networks)
-    console = Console(width=110)
-    for estimate in (np.median, lambda values: np.percentile(values, 25), np.min):
-        data = Data(job, nets, estimate)
-        for fit_on in FITS:
-            if fit_on + HELD_OUT <= len(nets):
-                report(data, fit_on, console)
+    table = pd.concat(
+        errors(Data(job, nets, partial(np.percentile, q=percentile)), fit_on).assign(percentile=percentile)
+        for percentile in PERCENTILES
+        for fit_on in FITS
+        if fit_on + HELD_OUT <= len(nets)
+    )
+    table.to_csv(RESULTS, index=False, float_format="%.4f")
+    print(table.to_string(index=False, float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

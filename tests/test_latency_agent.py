@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, this_host
+from frostnas.latency.measure import perform
 from frostnas.latency.models import network_model
 from frostnas.latency.session import Job, read_results
 from frostnas.latency.targets import run_agent
@@ -64,6 +66,22 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(job: Job) -> None:
     run_agent(job.folder)
     assert journal.read_text().startswith("".join(kept))
     assert rounds_in(job.folder) == [2, 2, 2]
+
+
+def test_batch_precision_and_cpus_are_what_is_measured(tmp_path: Path) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    outputs = set()
+    for batch, quantized in ((1, True), (4, True), (1, False)):
+        config = LatencyConfig(rounds=2, round_ms=1.0, batch=batch, cpus=[cpu])
+        job = Job(tmp_path / f"{batch}-{quantized}", config)
+        job.add("network", network_model(NET, Scheme(), quantized=quantized))
+        job.close(operations_of=["network"], outputs_of=["network"])
+        session = perform(job)
+        assert session.cpus == (cpu,)
+        outputs.add(session.outputs["network"])
+        kinds = {key.partition("|")[2] for key in session.operations[0]}
+        assert ("QLinearConv" in kinds) == quantized
+    assert len(outputs) == 3
 
 
 def test_another_protocol_starts_anew(job: Job) -> None:

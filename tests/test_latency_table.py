@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frostnas.artifacts import read_rows, write_rows
+from frostnas.artifacts import Host, Validation, read_rows, write_rows
 from frostnas.errors import InputError
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
+from frostnas.latency.doubts import doubts
+from frostnas.latency.operations import shares
+from frostnas.latency.variations import vary
+from frostnas.nets import zoo_spec
 from tests.latency_parts import NET, table
 
 
@@ -61,3 +68,58 @@ def test_predictions_rank_networks_as_measured() -> None:
     rng = np.random.default_rng(0)
     samples = [Sample(h, 1.2 * h, 8, h * (1 + rng.normal(0, 0.01))) for h in rng.uniform(1, 3, 20)]
     assert calibration.validate(calibration.fit(samples[:10]), samples[10:]).spearman > 0.95
+
+
+def test_the_expectation_of_certain_choices_is_the_prediction_and_has_the_costs_as_gradient() -> None:
+    made = table(4)
+    candidates = [[workload] * 2 for workload in NET.workloads()]
+    certain = [torch.tensor([1.0, 0.0], requires_grad=True) for _ in candidates]
+    expected_ms = made.expected_ms(candidates, certain)
+    assert expected_ms.item() == pytest.approx(made.predict_ms(NET))
+    expected_ms.backward()
+    for weights, (workload, _) in zip(certain, candidates, strict=True):
+        assert weights.grad is not None
+        assert weights.grad.tolist() == pytest.approx([made.workload_ms(workload)] * 2)
+    with pytest.raises(InputError, match="no workload"):
+        table(3).expected_ms(candidates, certain)
+
+
+def test_shares_add_up_over_networks_of_any_size() -> None:
+    found = shares([{"layers.1.expand.conv|QLinearConv": 3.0, "top|QLinearAdd": 1.0}, {"stem.conv|QLinearConv": 5.0}])
+    assert {one.operation: one.share for one in found} == pytest.approx(
+        {"stem QLinearConv": 0.5, "expand QLinearConv": 0.375, "QLinearAdd": 0.125}
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"governor": "powersave"}, "powersave"),
+        ({"repeatability": 0.4}, "busy"),
+        ({"held_out": Validation(10, 0.03, 0.04, 0.05, 0.9)}, "3.0%"),
+        ({"host": Host("aarch64", "board", ("asimddp",), "Linux", emulated=True)}, "emulated"),
+        ({"host": Host("x86_64", "old", ("avx2",), "Linux")}, "quant.weight_bits=7"),
+        ({}, ""),
+    ],
+)
+def test_what_speaks_against_a_table_is_said(change: dict[str, Any], said: str) -> None:
+    quiet = {
+        "host": Host("x86_64", "new", ("avx512_vnni",), "Linux"),
+        "governor": "performance",
+        "weight_bits": 8,
+        "repeatability": 0.01,
+        "held_out": Validation(10, 0.01, 0.02, 0.03, 0.99),
+    }
+    found = list(doubts(**{**quiet, **change}))
+    assert len(found) == bool(said) and said in "".join(found)
+
+
+def test_other_networks_of_one_networks_parts_need_no_other_workload() -> None:
+    net = zoo_spec("frostnet_small_1_0", 10, 64)
+    rng = random.Random(0)
+    others = {vary(net, rng) for _ in range(20)}
+    known = {workload.key for workload in net.workloads()}
+    assert len(others) > 10
+    assert {workload.key for other in others for workload in other.workloads()} <= known
+    with pytest.raises(InputError, match="net=n: fewer than two"):
+        vary(NET, rng)

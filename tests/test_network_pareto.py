@@ -37,7 +37,7 @@ def test_no_network_is_faster_and_as_accurate_as_one_on_the_front(accuracies: li
 def artifacts() -> tuple[NetResult, list[ParetoRow]]:
     net = tiny().sample(random.Random(0))
     rows = [ParetoRow(str(n), 0.1 * n, 0.5 + 0.05 * (n % 4), n % 4 == 0, n == 4) for n in range(8)]
-    return NetResult(net, "evolution", 0.5, 0.4, 0.6, 8, 0, 1.0), rows
+    return NetResult(net, "evolution", 0.5, 0.4, "a CPU", 0.6, 8, 0, 1.0), rows
 
 
 def test_the_plot_shows_every_network_the_front_the_budget_and_the_pick(

@@ -19,7 +19,7 @@ def test_every_other_target_gets_a_folder_with_a_network_within_its_budget(tmp_p
         digest = write_rows((tmp_path / name).with_suffix(".csv"), table.rows)
         save(tmp_path / name, replace(table, rows=(), csv_sha256=digest), Provenance())
     others = f"budget.others=[{{table: {tmp_path / 'board.json'}, fraction: 0.7}}, {{fraction: 0.2}}]"
-    config = tiny_config(others, f"run_dir={tmp_path}", "data.test_fraction=0.7", "block=frost")
+    config = tiny_config(others, f"run_dir={tmp_path}", "data.test_fraction=0.7", "block=frost", "target_cpu=test")
     with Workspace.open(tmp_path, quiet=True) as workspace:
         STAGES["search-net"].run(Session(config, workspace))
     for folder, name in ((".", "latency.json"), ("targets/2", "board.json"), ("targets/3", "latency.json")):

@@ -36,7 +36,7 @@ def train(run_dir: Path, net: Path, processes: int) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def net_json(tmp_path: Path) -> Path:
-    save(tmp_path / "net.json", NetResult(NET, "random", 1.0, 1.0, 0.0, 1, 0, 0.0), Provenance())
+    save(tmp_path / "net.json", NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, 1, 0, 0.0), Provenance())
     return tmp_path / "net.json"
 
 

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
 from frostnas.artifacts.store import load, sha256_of, write_atomic
 from frostnas.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,21 @@ class Validation:
     spearman: float
 
 
+@dataclass(frozen=True, slots=True)
+class OperationShare:
+    """One kind of operation in a network's latency."""
+
+    operation: str
+    share: float
+    """Of the time of all operations, mean over some random networks."""
+
+
 @dataclass(frozen=True)
 class LatencyTable:
     """`latency.json`, with the rows of `latency.csv` beside it."""
 
     KIND: ClassVar[str] = "latency"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     host: Host
     protocol: Protocol
@@ -153,6 +165,10 @@ class LatencyTable:
     """Empty in the JSON: `latency.csv` holds them."""
     target: str = "local"
     """`local`, `ssh` or `bundle`."""
+    operations: tuple[OperationShare, ...] = ()
+    """Where the time of whole networks goes, largest first; empty where the runtime does not say."""
+    warnings: tuple[str, ...] = ()
+    """What speaks against trusting the table."""
 
     @cached_property
     def _rows(self) -> dict[str, LatencyRow]:
@@ -167,8 +183,16 @@ class LatencyTable:
         row = self._rows.get(workload.key)
         if row is None:
             raise InputError(f"latency table: no workload {workload.key}; profile the space that holds it")
+        return self.row_ms(row)
+
+    def row_ms(self, row: LatencyRow) -> float:
+        """Calibrated share of a row's workload in a network's latency, ms."""
         fit = self.calibration
         return fit.hot * row.hot_ms_p50 + fit.round_robin * row.round_robin_ms_p50 + fit.per_block_ms
+
+    def costliest(self, number: int) -> list[LatencyRow]:
+        """The rows of the greatest calibrated latencies, greatest first."""
+        return sorted(self.rows, key=self.row_ms, reverse=True)[:number]
 
     def covers(self, net: NetSpec) -> bool:
         """Whether every workload of the network was measured."""
@@ -177,6 +201,22 @@ class LatencyTable:
     def predict_ms(self, net: NetSpec) -> float:
         """Predicted latency of a whole network in ms: the sum over its stem, blocks and head."""
         return sum(self.workload_ms(workload) for workload in net.workloads())
+
+    def expected_ms(self, candidates: Sequence[Sequence[Workload]], probabilities: Sequence[Tensor]) -> Tensor:
+        """Expected latency, (), of a network whose parts are drawn independently, differentiable.
+
+        Args:
+            candidates: of each part, the workloads to choose from.
+            probabilities: of each part, (candidates,), floating point.
+
+        Raises:
+            InputError: the table lacks one of the workloads.
+        """
+        costs = [[self.workload_ms(workload) for workload in part] for part in candidates]
+        total = probabilities[0].new_zeros(())
+        for weights, part in zip(probabilities, costs, strict=True):
+            total = total + weights @ weights.new_tensor(part)
+        return total
 
 
 def write_rows(path: Path, rows: Sequence[LatencyRow]) -> str:

@@ -125,12 +125,14 @@ class NetResult:
     """`net.json`: the network of stage 2."""
 
     KIND: ClassVar[str] = "net"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     net: NetSpec
     strategy: str
     budget_ms: float
     predicted_ms: float
+    cpu: str
+    """The one that this latency is of."""
     top1_supernet: float
     """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
     evaluated: int

@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from frostnas.artifacts import write_atomic
+from frostnas.artifacts import LatencyTable, load_table, write_atomic
 from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
 from frostnas.engine import Workspace
+from frostnas.errors import InputError
 from frostnas.latency import Carried
 from frostnas.pipeline import CHAIN, STAGES, Session
 from frostnas.report import tables
@@ -41,7 +42,9 @@ def stage(name: str, config: Config, console: Console, quiet: bool, force: bool)
         except Carried as carried:
             remember(config, session.workspace.run_dir)
             return Outcome({"bundle": str(carried.path)}, _on_foot(carried.path, config))
-        return Outcome(value, tables.artifact_table(value, session.path(STAGES[name].artifact)))
+        path = session.path(STAGES[name].artifact)
+        shown = load_table(path) if isinstance(value, LatencyTable) else value
+        return Outcome(value, tables.artifact_table(shown, path))
 
 
 def _on_foot(bundle: Path, config: Config) -> Text:
@@ -52,6 +55,10 @@ def _on_foot(bundle: Path, config: Config) -> Text:
 
 def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
     """Run every stage that is not done yet, and sum the run up."""
+    if config.net is not None:
+        raise InputError(
+            f"net={config.net}: `run` searches for its network; use `frostnas train` and `frostnas export`"
+        )
     with _session(config, console, quiet) as session:
         values = {stage.name: stage.run(session, force=force) for stage in CHAIN}
         run = tables.RunSummary(

@@ -35,7 +35,8 @@ class GradBoostConfig:
 class QuantConfig:
     """Integer scheme and GradBoost."""
 
-    weight_bits: int = chosen(8, 7, 8)
+    weight_bits: int | None = chosen(None, 7, 8)
+    """null: 7 for x86 CPUs without VNNI, whose sums of 8-bit products can overflow, else 8."""
     signed_activations: bool = False
     """int8 activations in place of uint8."""
     averaging: float = bounded(0.01, 1e-4, 1)

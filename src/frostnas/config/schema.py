@@ -42,6 +42,8 @@ class Config:
     """Path of a latency.json; null: the one in run_dir."""
     host: str = ""
     """Of `latency/target=ssh`: what the ssh command takes, a host of its config or user@host."""
+    target_cpu: str | None = None
+    """CPU of a table that was made elsewhere, or a part of its name; null: a table must be of `latency.target`."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     quant: QuantConfig = field(default_factory=QuantConfig)

@@ -63,6 +63,7 @@ class SearchBlockConfig:
 
 class RuntimeName(Enum):
     onnxruntime = "onnxruntime"
+    openvino = "openvino"
 
 
 class Precision(Enum):
@@ -111,8 +112,8 @@ class LatencyConfig:
     cpus: list[int] = listed()
     """CPUs to pin to; empty for the first allowed one(s)."""
     batch: int = bounded(1, 1)
-    rounds: int = bounded(5, 2)
-    """Interleaved rounds over all workloads; medians over rounds are kept."""
+    rounds: int = bounded(10, 2)
+    """Interleaved rounds over all workloads; p10, p50 and p90 over the rounds are kept."""
     round_ms: float = bounded(5.0, 0.1)
     """Shortest time spent on one workload in one round, ms."""
     fit_networks: int = bounded(10, 4)

@@ -124,7 +124,7 @@ def emulated(info):
 def runtime_version(runtime):
     """Version of a runtime, or an empty string where it is missing."""
     try:
-        return importlib.import_module(runtime).__version__
+        return importlib.import_module(runtime).__version__.split("-")[0]  # OpenVINO adds its build
     except ImportError:
         return ""
 

@@ -19,11 +19,6 @@ from frostnas.quant import Scheme
 FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
 
 
-def scheme_of(quant: QuantConfig) -> Scheme:
-    """The integer scheme that models are timed in."""
-    return Scheme(quant.weight_bits, quant.signed_activations)
-
-
 def perform(job: Job) -> Session:
     """Measure a closed job on the target.
 
@@ -65,7 +60,7 @@ def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[Net
         job = Job(Path(name), replace(latency, batch=1))
         with one_thread():
             for index, spec in enumerate(specs):
-                job.add(str(index), network_model(spec, scheme_of(quant)))
+                job.add(str(index), network_model(spec, Scheme.of(quant)))
         job.close()
         session = perform(job)
     return [session.models[str(index)].hot.p50 for index in range(len(specs))]

@@ -10,15 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from frostnas.artifacts import LatencyTable, NetSpec, Protocol, Timing, Workload, row_of
-from frostnas.config import Config, Precision
+from frostnas.config import Config, LatencyConfig, Precision, RuntimeName
 from frostnas.engine import Bar, Workspace
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
-from frostnas.latency.measure import scheme_of
+from frostnas.latency.doubts import doubts
 from frostnas.latency.models import network_model, one_thread, workload_model
-from frostnas.latency.session import Job, Measured
+from frostnas.latency.operations import shares
+from frostnas.latency.session import Job, Measured, Session
 from frostnas.latency.targets import OnRound, open_target
 from frostnas.quant import Scheme
+
+PROFILED = 4  # whole networks whose operations are timed one by one
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
         MeasuringError: the measuring agent failed.
     """
     start = time.monotonic()
-    latency, scheme = config.latency, scheme_of(config.quant)
+    latency, scheme = config.latency, Scheme.of(config.quant)
     nets = _different(sample, random.Random(config.seed), latency.fit_networks + latency.held_out_networks)
     job = Job(workspace.checkpoints / "latency", latency)
     with open_target(latency, lambda line: workspace.say(f"profile-latency: {line}")) as target:
@@ -44,28 +47,38 @@ def run(
     samples = [_sample(net, session.models, _net_name(index)) for index, net in enumerate(nets)]
     fitted, held_out = samples[: latency.fit_networks], samples[latency.fit_networks :]
     fit = calibration.fit(fitted)
-    rows = [row_of(w, session.models[w.key].hot, session.models[w.key].round_robin) for w in workloads]
+    checked = calibration.validate(fit, held_out)
+    repeatability = float(np.median([_spread(session.models[w.key].hot) for w in workloads]))
+    found = tuple(doubts(session.host, session.governor, scheme.weight_bits, repeatability, checked))
+    for doubt in found:
+        workspace.say(f"profile-latency: warning: {doubt}")
     shutil.rmtree(job.folder)
     return LatencyTable(
         host=session.host,
-        protocol=Protocol(
-            runtime=latency.runtime.value,
-            runtime_version=session.runtime_version,
-            precision=latency.precision.value,
-            threads=latency.threads,
-            cpus=session.cpus,
-            batch=latency.batch,
-            activation_type="int8" if scheme.signed_activations else "uint8",
-            weight_bits=scheme.weight_bits,
-        ),
+        protocol=_protocol(latency, scheme, session),
         calibration=fit,
         fitted=calibration.validate(fit, fitted),
-        held_out=calibration.validate(fit, held_out),
-        repeatability=float(np.median([_spread(session.models[w.key].hot) for w in workloads])),
+        held_out=checked,
+        repeatability=repeatability,
         seconds=time.monotonic() - start,
         csv_sha256="",
-        rows=tuple(rows),
+        rows=tuple(row_of(w, session.models[w.key].hot, session.models[w.key].round_robin) for w in workloads),
         target=latency.target.name.value,
+        operations=shares(session.operations),
+        warnings=found,
+    )
+
+
+def _protocol(latency: LatencyConfig, scheme: Scheme, session: Session) -> Protocol:
+    return Protocol(
+        runtime=latency.runtime.value,
+        runtime_version=session.runtime_version,
+        precision=latency.precision.value,
+        threads=latency.threads,
+        cpus=session.cpus,
+        batch=latency.batch,
+        activation_type="int8" if scheme.signed_activations else "uint8",
+        weight_bits=scheme.weight_bits,
     )
 
 
@@ -93,7 +106,8 @@ def _emit(
         for index, net in enumerate(nets):
             job.add(_net_name(index), network_model(net, scheme, quantized=quantized))
             bar.step()
-    job.close()
+    profiled = PROFILED if job.config.runtime is RuntimeName.onnxruntime else 0
+    job.close(operations_of=[_net_name(index) for index in range(min(profiled, len(nets)))])
 
 
 def _different(sample: Callable[[random.Random], NetSpec], rng: random.Random, number: int) -> list[NetSpec]:

@@ -38,6 +38,8 @@ class Session:
 
     host: Host
     runtime_version: str
+    governor: str
+    """Of the CPU's clock; empty where Linux does not say."""
     cpus: tuple[int, ...]
     models: dict[str, Measured]
     operations: list[dict[str, float]]
@@ -97,6 +99,7 @@ class Job:
         return Session(
             host=host_of(results["facts"]),
             runtime_version=results["facts"]["runtime_version"],
+            governor=results["facts"]["governor"],
             cpus=tuple(results["cpus"]),
             models={name: _measured(results["samples"][digest]) for name, digest in self.digests.items()},
             operations=results["operations"],

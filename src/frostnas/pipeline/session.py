@@ -25,6 +25,7 @@ from frostnas.data import load as load_data
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
+from frostnas.pipeline.target import with_weight_bits
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -39,7 +40,8 @@ class Session:
     """What the stages of one command share; inputs are loaded once, on first use."""
 
     def __init__(self, config: Config, workspace: Workspace) -> None:
-        self.config = config
+        self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
+        self.config = with_weight_bits(config, self.table_path)
         self.workspace = workspace
         seed_all(config.seed)
 
@@ -76,10 +78,6 @@ class Session:
         """The network space for this block, image size and number of classes."""
         images = self.data.format
         return NetworkSpace(self.config.space.network, self.block, images.image_size, len(images.classes))
-
-    @property
-    def table_path(self) -> Path:
-        return Path(self.config.table) if self.config.table else self.path(TABLE)
 
     @property
     def table(self) -> LatencyTable:

@@ -33,7 +33,9 @@ from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
+from frostnas.latency.variations import vary
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
+from frostnas.pipeline.target import check_table, difference
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.search import block as search_block
@@ -130,19 +132,29 @@ def _search_block(session: Session) -> BlockResult:
 
 
 def _profile(session: Session) -> LatencyTable:
-    space = session.space
-    table = profile.run(session.config, space.workloads(), space.sample, session.workspace)
+    if session.config.net is None:
+        space = session.space
+        table = profile.run(session.config, space.workloads(), space.sample, session.workspace)
+    else:
+        net = session.net
+        table = profile.run(
+            session.config, list({w.key: w for w in net.workloads()}.values()), partial(vary, net), session.workspace
+        )
     digest = write_rows(session.path(ROWS), table.rows)
     return replace(table, rows=(), csv_sha256=digest)
 
 
 def _search_net(session: Session) -> NetResult:
-    budget = session.config.budget
-    targets = [search_net.Target(session.table, budget)]
+    budget, own_table = session.config.budget, session.table
+    check_table(own_table, session.config, session.table_path)
+    targets = [search_net.Target(own_table, budget)]
     for other in budget.others:
-        table = load_table(Path(other.table)) if other.table else session.table
+        table = load_table(Path(other.table)) if other.table else own_table
         own = replace(budget, latency_ms=other.latency_ms, fraction=other.fraction, others=[])
         targets.append(search_net.Target(table, own))
+    for table in {id(target.table): target.table for target in targets}.values():
+        for warning in table.warnings:
+            session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
     for number, (result, rows) in enumerate(found, start=1):
         folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
@@ -171,13 +183,12 @@ def _export(session: Session) -> ExportReport:
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:
-    """What the table says of a network on the target; None where it was made on another, or for another space."""
+    """What the table says of a network on the target; None where it was made otherwise, or for another space."""
     if not session.table_path.exists():
         return None
     table = session.table
-    config = session.config.latency
-    here = table.host.is_like(latency.target_host(config)) and table.protocol.threads == config.threads
-    return table.predict_ms(net) if here and table.covers(net) else None
+    holds = table.covers(net) and difference(table, session.config.latency) is None
+    return table.predict_ms(net) if holds else None
 
 
 def _file(session: Session, name: str) -> str:
@@ -191,6 +202,13 @@ def _table_input(session: Session) -> str:
     if not session.table_path.is_file():
         raise InputError(f"{session.table_path}: no such file; run `frostnas profile-latency` first or give table=")
     return sha256_of(session.table_path)
+
+
+def _profiled(session: Session) -> dict[str, str]:
+    """Whose workloads are measured: those of a network, else of the space around a block."""
+    if session.config.net is not None:
+        return {"net": sha256_of_value(session.net)}
+    return {"block": sha256_of_value(session.block)}
 
 
 def _other_tables(session: Session) -> dict[str, str]:
@@ -212,7 +230,7 @@ PROFILE = Stage(
     TABLE,
     LatencyTable,
     ("seed", "data.image_size", "quant.weight_bits", "quant.signed_activations", "space.network", "latency"),
-    lambda session: {"block": sha256_of_value(session.block)},
+    _profiled,
     _profile,
 )
 SEARCH_NET = Stage(

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frostnas.config import QuantConfig
+
 SMALLEST_SCALE = 2.0**-23  # an empty range still has a grid; float32 epsilon, as in torch's own observers
 
 
@@ -42,6 +44,11 @@ class Scheme:
     """int8 in place of uint8."""
     averaging: float = 0.01
     """Weight of the newest batch in the moving average of an activation range."""
+
+    @classmethod
+    def of(cls, config: QuantConfig) -> Scheme:
+        """What the config says, with 8 bits where it leaves them open."""
+        return cls(config.weight_bits or 8, config.signed_activations, config.averaging)
 
     @property
     def weight_max(self) -> int:

@@ -111,11 +111,11 @@ def artifact_table(value: Artifact, path: Path) -> Group:
         case BlockResult():
             return _block_table(value, path)
         case LatencyTable():
-            rows = _latency_rows(value)
+            return _latency_view(value, path)
         case NetResult():
             rows = [
                 ("network", " ".join(map(layer_text, value.net.layers))),
-                ("predicted", f"{_ms(value.predicted_ms)} of {_ms(value.budget_ms)}"),
+                ("predicted", f"{_ms(value.predicted_ms)} of {_ms(value.budget_ms)} on {value.cpu}"),
                 ("top-1 in the supernet", _percent(value.top1_supernet)),
                 ("networks scored", str(value.evaluated)),
             ]
@@ -139,11 +139,34 @@ def artifact_table(value: Artifact, path: Path) -> Group:
     return _facts(str(path), rows)
 
 
+def _latency_view(table: LatencyTable, path: Path) -> Group:
+    """How far the table can be trusted, and where the time goes."""
+    costly = Table(title="costliest workloads", title_justify="left")
+    for name in ("part", "input", "out", "operation", "expand", "squeeze", "stride", "ms"):
+        costly.add_column(name, justify="left" if name in ("part", "operation") else "right", no_wrap=True)
+    for row in table.costliest(10):
+        size = f"{row.in_channels} x {row.height}²"
+        numbers = (f"{row.expand:g}", str(row.squeeze), str(row.stride), f"{table.row_ms(row):.3f}")
+        costly.add_row(row.part, size, str(row.out_channels), row.spatial, *numbers)
+    parts: list[Group | Table] = [_facts(str(path), _latency_rows(table)), costly]
+    if table.operations:
+        shares = Table()
+        shares.add_column("operation", no_wrap=True)
+        shares.add_column("share", justify="right")
+        for one in table.operations:
+            shares.add_row(one.operation, f"{one.share:.1%}")
+        parts.append(shares)
+    return Group(*parts)
+
+
 def _latency_rows(table: LatencyTable) -> list[tuple[str, str]]:
-    held = table.held_out
+    held, made = table.held_out, table.protocol
     return [
-        ("measured on", f"{table.host.cpu} ({table.host.machine}), {table.protocol.threads} thread(s)"),
-        ("runtime", f"{table.protocol.runtime} {table.protocol.runtime_version}, {table.protocol.precision}"),
+        ("measured on", f"{table.host.cpu} ({table.host.machine}), {made.threads} thread(s), CPU {list(made.cpus)}"),
+        ("CPU flags", " ".join(table.host.cpu_flags) or "none that matter for INT8"),
+        ("runtime", f"{made.runtime} {made.runtime_version}, {made.precision}, batch {made.batch}"),
+        ("integers", f"{made.activation_type} activations, {made.weight_bits}-bit weights"),
+        ("entries", f"{len(table.rows)} workloads"),
         (
             "held-out error",
             f"mean {_percent(held.mean_error)}, p95 {_percent(held.p95_error)}, max {_percent(held.max_error)}",
@@ -151,6 +174,7 @@ def _latency_rows(table: LatencyTable) -> list[tuple[str, str]]:
         ("rank correlation", f"{held.spearman:.3f} over {held.networks} networks"),
         ("repeatability", f"{_percent(table.repeatability)} between p10 and p90"),
         ("time taken", f"{table.seconds:.1f} s"),
+        *[("warning", warning) for warning in table.warnings],
     ]
 
 

@@ -47,8 +47,7 @@ def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tup
                 f"train.batch_size={config.train.batch_size}: expected a multiple of {world.size} processes"
             )
         seed_all(config.seed)
-        scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
-        model = Net(net, scheme)
+        model = Net(net, Scheme.of(config.quant))
         if config.train.weights is not None:
             start_from(model, Path(config.train.weights))
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -71,13 +70,13 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
         calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    counts = count(net)
+    counts, scheme = count(net), Scheme.of(config.quant)
     result = TrainResult(
         net=net,
         images=data.format,
         split=data.record,
-        weight_bits=config.quant.weight_bits,
-        signed_activations=config.quant.signed_activations,
+        weight_bits=scheme.weight_bits,
+        signed_activations=scheme.signed_activations,
         fp32=fp32,
         fake_quant=fake_quant,
         best_epoch=best.epoch,

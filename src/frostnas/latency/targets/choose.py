@@ -44,7 +44,7 @@ def open_target(latency: LatencyConfig, say: Say = lambda line: None) -> Iterato
     """
     match latency.target.name:
         case TargetName.local:
-            yield Local()
+            yield Local(latency.runtime.value)
         case TargetName.bundle:
             yield Bundle(latency.target, latency.runtime.value)
         case TargetName.ssh:

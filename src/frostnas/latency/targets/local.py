@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from frostnas.artifacts import Host
+from frostnas.errors import InputError
 from frostnas.latency.session import host_of
 from frostnas.latency.targets.follow import AGENT, OnRound, follow
 
@@ -35,7 +37,17 @@ def run_agent(folder: Path, on_round: OnRound = lambda number: None) -> None:
 
 
 class Local:
-    """This machine."""
+    """This machine.
+
+    Raises:
+        InputError: the runtime is not installed.
+    """
+
+    def __init__(self, runtime: str) -> None:
+        if find_spec(runtime) is None:
+            raise InputError(
+                f"latency.runtime={runtime}: is not installed; `pip install 'frostnas[{runtime}]'` brings it"
+            )
 
     @cached_property
     def host(self) -> Host:

@@ -49,7 +49,7 @@ def train_alone(config: Config, spec: NetSpec, data: Splits) -> Iterator[Scores 
     """
     search, device = config.search_block, data.train.labels.device
     torch.manual_seed(config.seed)
-    scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
+    scheme = Scheme.of(config.quant)
     net = Net(spec, scheme).to(device).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(net, search.optim)
     boost = GradBoost(net.parameters(), config.quant.gradboost, config.seed)

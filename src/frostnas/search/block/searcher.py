@@ -50,7 +50,7 @@ class Searcher:
     ) -> None:
         self.config, self.phase, self.costs = config, phase, costs
         self.device, self.steps_per_epoch = device, steps_per_epoch
-        scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
+        scheme = Scheme.of(config.quant)
         torch.manual_seed(derived_seed(seed, phase.number))
         supernet = Supernet(phase.space, phase.proxy, scheme).to(device)
         self.supernet = supernet.to(memory_format=torch.channels_last)

@@ -85,7 +85,7 @@ def _trained(
     config: Config, tasks: Sequence[Task], data: Splits, workspace: Workspace, fingerprint: str
 ) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
-    scheme = Scheme(config.quant.weight_bits, config.quant.signed_activations, config.quant.averaging)
+    scheme = Scheme.of(config.quant)
     search, space = config.search_net, tasks[0].space
     supernet = Supernet(space, scheme, share_weights=search.share_weights)
     supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,6 +145,7 @@ def _found(config: Config, task: Task, pick: strategies.Scored, scorer: Scorer, 
         strategy=config.search_net.strategy.value,
         budget_ms=task.budget_ms,
         predicted_ms=task.latency_ms(pick.arch),
+        cpu=task.table.host.cpu,
         top1_supernet=pick.score.top1,
         evaluated=len(scorer.scores),
         seed=config.seed,

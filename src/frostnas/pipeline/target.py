@@ -1,0 +1,79 @@
+"""The machine that a run is for: what its CPU asks of the integer scheme, and whether a table speaks of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from frostnas.artifacts import LatencyTable, load
+from frostnas.config import Config, LatencyConfig, TargetName
+from frostnas.errors import InputError
+from frostnas.latency import saturates, target_host
+
+
+def with_weight_bits(config: Config, table_path: Path) -> Config:
+    """The config with `quant.weight_bits` filled in where it is null: that of the table, else what the CPU asks for.
+
+    A bundle's machine cannot be asked; 8 bits are taken for it, and the table made from its results says where they
+    may overflow.
+    """
+    if config.quant.weight_bits is not None:
+        return config
+    if table_path.is_file():
+        bits = load(table_path, LatencyTable).value.protocol.weight_bits
+    elif config.latency.target.name is TargetName.bundle:
+        bits = 8
+    else:
+        bits = 7 if saturates(target_host(config.latency)) else 8
+    return replace(config, quant=replace(config.quant, weight_bits=bits))
+
+
+def difference(table: LatencyTable, latency: LatencyConfig) -> str | None:
+    """In what the table was measured otherwise than the config's target would be; None where it holds for it."""
+    made, wanted = table.protocol, latency.runtime.value
+    host = target_host(latency)
+    if not table.host.is_like(host):
+        return f"on {table.host.cpu} ({table.host.machine}), not on {host.cpu} ({host.machine})"
+    if (made.runtime, made.threads) != (wanted, latency.threads):
+        return f"with {made.runtime}, {made.threads} thread(s), not {wanted}, {latency.threads}"
+    if latency.target.name is TargetName.local and made.runtime_version != (here := _version(wanted)):
+        return f"with {made.runtime} {made.runtime_version}, not {here}"
+    return None
+
+
+def check_table(table: LatencyTable, config: Config, path: Path) -> None:
+    """Refuse a table of another machine than the one that the config names.
+
+    `target_cpu`, or a target other than this machine, names it.
+
+    Raises:
+        InputError: the table is of another machine, or of another integer scheme.
+    """
+    made, target = table.protocol, config.latency.target.name
+    kind = "int8" if config.quant.signed_activations else "uint8"
+    if (made.weight_bits, made.activation_type) != (config.quant.weight_bits, kind):
+        raise InputError(
+            f"{path}: was measured with {made.weight_bits}-bit weights and {made.activation_type} activations; "
+            f"the config has {config.quant.weight_bits} (quant.weight_bits) and {kind} (quant.signed_activations)"
+        )
+    if config.target_cpu is not None:
+        if config.target_cpu.lower() not in table.host.cpu.lower():
+            raise InputError(f"target_cpu={config.target_cpu}: {path} was measured on {table.host.cpu}")
+        return
+    if target is not TargetName.local:
+        if table.target != target.value:
+            raise InputError(f"{path}: was measured with latency/target={table.target}, not {target.value}")
+        return
+    other = difference(table, config.latency)
+    if other:
+        raise InputError(
+            f"{path}: was measured {other}; to search for that machine name it: target_cpu='{table.host.cpu}'"
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "which is not installed"

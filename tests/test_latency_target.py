@@ -1,0 +1,77 @@
+"""A table speaks of one machine: others are refused unless they are named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from frostnas.artifacts import Host, LatencyTable, Provenance, save, write_rows
+from frostnas.config import Config
+from frostnas.config.compose import compose_config
+from frostnas.errors import InputError
+from frostnas.pipeline.target import check_table, difference, with_weight_bits
+from tests.latency_parts import table
+
+BOARD = Host("aarch64", "Raspberry Pi 5 Model B", ("asimddp",), "Linux")
+PATH = Path("latency.json")
+
+
+def config_of(*words: str) -> Config:
+    return with_weight_bits(compose_config(["quant.weight_bits=8", *words]), PATH)
+
+
+def of_here() -> LatencyTable:
+    made = table(4)
+    return replace(made, protocol=replace(made.protocol, runtime_version=onnxruntime.__version__))
+
+
+def test_a_table_of_this_machine_holds_here() -> None:
+    check_table(of_here(), config_of(), PATH)
+    assert difference(of_here(), config_of().latency) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "target_cpu='Raspberry Pi 5 Model B'"),
+        (["target_cpu=Cortex"], "target_cpu=Cortex"),
+        (["latency/target=ssh", "host=pi@board"], "latency/target=local, not ssh"),
+        (["target_cpu=raspberry", "quant.weight_bits=7"], "quant.weight_bits"),
+    ],
+)
+def test_a_table_of_another_machine_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        check_table(replace(of_here(), host=BOARD), config_of(*words), PATH)
+
+
+def test_a_table_of_another_machine_serves_once_it_is_named() -> None:
+    made = replace(of_here(), host=BOARD)
+    check_table(made, config_of("target_cpu=raspberry pi"), PATH)
+    check_table(replace(made, target="ssh"), config_of("latency/target=ssh", "host=pi@board"), PATH)
+    assert "Raspberry" in (difference(made, config_of().latency) or "")
+
+
+@pytest.mark.parametrize(("change", "said"), [({"runtime_version": "0.9"}, "0.9, not"), ({"threads": 2}, "2 thread")])
+def test_another_runtime_version_or_thread_count_is_another_table(change: dict[str, object], said: str) -> None:
+    made = of_here()
+    other = replace(made, protocol=replace(made.protocol, **change))
+    with pytest.raises(InputError, match=said):
+        check_table(other, config_of(), PATH)
+
+
+def test_weight_bits_are_those_of_the_table_or_what_the_cpu_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, config = tmp_path / "latency.json", compose_config()
+    for flags, bits in ((("avx2",), 7), (("avx2", "avx512_vnni"), 8)):
+        host = Host("x86_64", "a CPU", flags, "Linux")
+        monkeypatch.setattr("frostnas.pipeline.target.target_host", lambda latency, host=host: host)
+        assert with_weight_bits(config, path).quant.weight_bits == bits
+    made = replace(of_here(), protocol=replace(of_here().protocol, weight_bits=7))
+    digest = write_rows(path.with_suffix(".csv"), made.rows)
+    save(path, replace(made, rows=(), csv_sha256=digest), Provenance())
+    assert with_weight_bits(config, path).quant.weight_bits == 7
+    assert with_weight_bits(compose_config(["quant.weight_bits=8"]), path).quant.weight_bits == 8
