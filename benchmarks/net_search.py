@@ -1,11 +1,12 @@
 """How far the network search can be trusted, in three parts; what is done is kept in OUT and not done again.
 
-    python benchmarks/net_search.py runs/tau tau --seeds 3 data=hard_digits data.image_size=16
+    python benchmarks/net_search.py runs/tau tau --seeds 1 --networks 24 --repeats 2
     python benchmarks/net_search.py runs/strategies strategies --seeds 3
     python benchmarks/net_search.py runs/strategies step
 
-tau: of a space of 64 networks all, or some, are trained alone. Kendall's tau between that and their scores in the
-supernet, and how many are better than what each strategy picks when every network fits the budget.
+tau: of a space of 320 networks some are trained alone, with several seeds. Kendall's tau between that and their scores
+in the supernet; tau between two seeds alone, which no supernet can be expected to beat; and how many networks are
+better than what each strategy picks when every network fits the budget.
 strategies: in the configured space each strategy's pick against random networks of the same latency window, after the
 same final training.
 step: the time of a supernet step over that of a fake-quantized step of the largest network alone.
@@ -36,26 +37,43 @@ from frostnas import training
 from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, load_table, save, write_atomic, write_rows
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
-from frostnas.data import Splits, load
+from frostnas.data import Splits, batch_count, load
 from frostnas.data.images import Batch
-from frostnas.engine import Workspace, make_optimizer, pick_device
+from frostnas.engine import Workspace, make_optimizer, pick_device, seed_all
 from frostnas.latency import profile
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.search import net
+from frostnas.search.net.loop import train
+from frostnas.search.net.policy import UniformPaths
+from frostnas.search.net.scoring import Scorer
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
+from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
 
 SMALL = [
-    "space.network.widths=[16,24,32]",
-    "space.network.depths=[1,1,1]",
-    "space.network.strides=[1,2,2]",
-    "space.network.expands=[2,6]",
+    "data=hard_digits",
+    "data.image_size=16",
+    "data.test_fraction=0.4",
+    "space.network.stem_channels=8",
+    "space.network.first_channels=8",
+    "space.network.widths=[16,32]",
+    "space.network.depths=[2,1]",
+    "space.network.strides=[2,2]",
+    "space.network.expands=[1,6]",
     "space.network.squeezes=[4]",
+    "space.network.width_factors=[0.5,1.0]",
     "space.network.head_channels=64",
+    "train.batch_size=64",
+    "train.float_epochs=2",
+    "train.epochs=12",
+    "train.frozen_epochs=1",
+    "train.optim.lr=0.1",
+    "search_net.float_epochs=6",
+    "search_net.epochs=24",
     "budget.latency_ms=1000",
 ]
 STRATEGIES = ("evolution", "gradient", "reinforce", "random")
@@ -129,29 +147,58 @@ class Bench:
         return found
 
 
-def tau(bench: Bench, seeds: int, networks: int) -> None:
-    """Does the supernet rank as training alone does?"""
+def tau(bench: Bench, seeds: int, networks: int, repeats: int) -> None:
+    """Does the supernet rank as training alone does, as far as training alone agrees with itself?"""
     names = sorted(map(arch_name, bench.space))
-    names = random.Random(0).sample(names, min(networks, len(names)))
+    names = sorted(random.Random(0).sample(names, min(networks, len(names))))
+    alone = pd.DataFrame({0: _alone(bench, names, 0)})
+    print(f"{len(names)} of {bench.space.count()} networks, {len(bench.data.test)} test images", flush=True)
+    supernets = {variant: _ranked(bench, names, 0, variant) for variant in VARIANTS}
+    for repeat in range(1, repeats):
+        alone[repeat] = _alone(bench, names, repeat)
+    truth = alone.mean(axis=1)
+    print(alone.describe().to_string(float_format="{:.4f}".format))
+    print("tau between seeds alone:", alone.corr(method="kendall").round(2).to_numpy().tolist(), flush=True)
+    for variant, scores in supernets.items():
+        kendall = scores.corr(truth, method="kendall")
+        print(f"{variant or 'defaults'}: tau {kendall:.2f}; {scores.min():.4f} to {scores.max():.4f}", flush=True)
+    few = ["search_net.population=8", "search_net.generations=3", "search_net.front_networks=0"]
+    for seed in range(seeds):
+        for strategy in STRATEGIES:
+            pick = bench.searched(strategy, seed, *few)["pick"]
+            top1 = statistics.mean(bench.trained(pick, repeat) for repeat in range(repeats))
+            better = int((truth > top1).sum())
+            print(f"seed {seed}, {strategy}: top-1 alone {top1:.4f}, {better} of {len(truth)} are better", flush=True)
+
+
+VARIANTS = ("", "search_net.share_weights=false", "search_net.epochs=72")
+
+
+def _alone(bench: Bench, names: list[str], seed: int) -> pd.Series:
     for start in range(0, len(names), CHUNK):
         with bench.around():
             for name in names[start : start + CHUNK]:
-                bench.trained(name)
-    truth = pd.Series({name: bench.trained(name) for name in names})
-    print(f"{len(truth)} networks alone: top-1 {truth.min():.4f} to {truth.max():.4f}, median {truth.median():.4f}")
-    everything = ["search_net.population=64", "search_net.generations=4", "search_net.front_networks=0"]
-    few = ["search_net.population=8", "search_net.generations=3", "search_net.front_networks=0"]
-    for seed in range(seeds):
-        for weights in ("true", "false"):
-            found = bench.searched("random", seed, f"search_net.share_weights={weights}", *everything)
-            scores = pd.Series(found["scores"])[truth.index]
-            kendall = scores.corr(truth, method="kendall")
-            print(f"seed {seed}, share_weights={weights}: tau {kendall:.2f}; in the supernet {scores.min():.4f} to "
-                  f"{scores.max():.4f}", flush=True)  # fmt: skip
-        for strategy in STRATEGIES:
-            top1 = bench.trained(bench.searched(strategy, seed, *few)["pick"])
-            better = int((truth > top1).sum())
-            print(f"seed {seed}, {strategy}: top-1 alone {top1:.4f}, {better} of {len(truth)} are better", flush=True)
+                bench.trained(name, seed)
+    return pd.Series({name: bench.trained(name, seed) for name in names})
+
+
+def _ranked(bench: Bench, names: list[str], seed: int, variant: str) -> pd.Series:
+    """Validation top-1 of ``names`` in one supernet that was trained with uniform paths."""
+    config = compose_config([*bench.overrides, f"seed={seed}", *variant.split()])
+
+    def rank() -> dict[str, float]:
+        seed_all(seed)
+        search = config.search_net
+        model = Supernet(bench.space, Scheme(), share_weights=search.share_weights)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        steps = batch_count(len(bench.data.train), search.batch_size, shuffled=True)
+        trainer = SupernetTrainer(model, UniformPaths(bench.space, seed), config, steps)
+        with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+            train(trainer, bench.data, workspace, "")
+        score = Scorer(model, bench.data, search.batch_size, search.recalibration_batches, seed)
+        return {name: score(parse_arch(name)).top1 for name in names}
+
+    return pd.Series(bench.once(f"supernet {seed} {variant}", rank))
 
 
 def strategies(bench: Bench, seeds: int, networks: int) -> None:
@@ -218,6 +265,7 @@ def main() -> None:
     parser.add_argument("part", choices=["tau", "strategies", "step"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", type=int, default=64, help="networks trained alone, drawn at random")
+    parser.add_argument("--repeats", type=int, default=2, help="tau: seeds of each network trained alone")
     parser.add_argument("--lock", type=Path, help="a file that is locked for the length of each piece of work")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
@@ -229,7 +277,7 @@ def main() -> None:
 
     bench = Bench(given.out, [*(SMALL if given.part == "tau" else []), *given.overrides], around)
     if given.part == "tau":
-        tau(bench, given.seeds, given.networks)
+        tau(bench, given.seeds, given.networks, given.repeats)
     elif given.part == "step":
         with around():
             step(bench)

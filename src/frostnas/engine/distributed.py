@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,6 +50,20 @@ def joined(device: torch.device) -> Iterator[World]:
         yield world
     finally:
         dist.destroy_process_group()
+
+
+def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+    """Make gradients the mean over all processes, in one exchange; alone they stay as they are.
+
+    Every process must have gradients for the same parameters. Unlike DistributedDataParallel this leaves a parameter
+    without a gradient alone, so that optimizers do not decay it.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = total(torch.cat([gradient.flatten() for gradient in gradients])) / dist.get_world_size()
+    for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def total(values: torch.Tensor) -> torch.Tensor:

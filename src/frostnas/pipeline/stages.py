@@ -157,6 +157,8 @@ def _search_net(session: Session) -> NetResult:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
     for number, (result, rows) in enumerate(found, start=1):
+        if not session.workspace.writes:
+            break
         folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())

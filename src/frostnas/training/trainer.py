@@ -17,12 +17,12 @@ from frostnas.config import Config
 from frostnas.data import derived_seed
 from frostnas.engine import Schedule, make_optimizer
 from frostnas.engine.distributed import World, total
+from frostnas.engine.synchronise import synchronise
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.training.mixing import grown_size, make_mixer, resized
 from frostnas.training.phases import phase_of
 from frostnas.training.position import Best, Progress
-from frostnas.training.synchronise import synchronise
 
 READ_EVERY = 50  # steps between two looks at the loss on an accelerator, each of which waits for it
 

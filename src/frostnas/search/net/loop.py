@@ -20,7 +20,7 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, fingerpr
     """
     progress, steps = trainer.progress, trainer.steps_per_epoch
     with Interrupts() as interrupts:
-        saver = Saver(workspace.checkpoints / CHECKPOINT, fingerprint, trainer.state_dict, interrupts)
+        saver = Saver(workspace, CHECKPOINT, fingerprint, trainer.state_dict, interrupts, data.train.labels.device)
         if (state := saver.load()) is not None:
             trainer.load_state_dict(state)
             progress = trainer.progress
@@ -30,7 +30,10 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, fingerpr
             while progress.epoch < trainer.epochs:
                 trainer.begin_epoch()
                 search, seed = trainer.config.search_net, derived_seed(trainer.config.seed, progress.epoch)
-                for batch in data.train.batches(search.batch_size, seed=seed, augment=True, skip=progress.step):
+                part = (trainer.world.rank, trainer.world.size)
+                for batch in data.train.batches(
+                    search.batch_size, seed=seed, augment=True, skip=progress.step, part=part
+                ):
                     trainer.step(*batch)
                     bar.step(loss=progress.loss_sum / progress.step, top1=progress.top1_sum / progress.step)
                     if progress.step < steps:  # the epoch's last state is saved after its row

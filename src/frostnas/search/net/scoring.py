@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.data import Images, Splits
+from frostnas.engine.distributed import World, total
 from frostnas.quant import ActivationQuantizer, Dropout, QuantState, set_state
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import Arch, arch_name
@@ -62,6 +63,16 @@ class Scorer:
             hits += float((logits.argmax(1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         return Score(hits / len(self.val), -loss / len(self.val))
+
+
+def share(scorer: Scorer, archs: Sequence[Arch], world: World, device: torch.device) -> None:
+    """Make the scores of as many networks as there are processes known to all; each process scores one."""
+    table = torch.zeros(len(archs), 2, dtype=torch.float64, device=device)
+    if world.rank < len(archs):
+        score = scorer(archs[world.rank])
+        table[world.rank] = torch.tensor([score.top1, score.negative_loss], dtype=torch.float64)
+    for arch, values in zip(archs, total(table).tolist(), strict=True):
+        scorer.scores[arch_name(arch)] = Score(*values)
 
 
 def _forever(images: Images, batch_size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -14,7 +14,9 @@ from frostnas.config import BudgetConfig, Config, Strategy
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Workspace, seed_all
+from frostnas.engine.distributed import World, joined
 from frostnas.engine.interrupt import Interrupts
+from frostnas.errors import InputError
 from frostnas.quant import Scheme
 from frostnas.search.net import strategies
 from frostnas.search.net.budget import Task
@@ -23,7 +25,7 @@ from frostnas.search.net.loop import train
 from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.policy import Policy, UniformPaths
 from frostnas.search.net.saving import Saver
-from frostnas.search.net.scoring import Score, Scorer
+from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
 from frostnas.search.net.training import SupernetTrainer
@@ -57,7 +59,18 @@ def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, wor
 def search(
     config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target], workspace: Workspace
 ) -> list[Found]:
-    """One network per target, all from one supernet; raises what `run` raises."""
+    """One network per target, all from one supernet; raises what `run` raises.
+
+    Processes started by torchrun share every training batch, and score different networks.
+    """
+    with joined(data.train.labels.device) as world:
+        return _search(config, data, block, targets, workspace, world)
+
+
+def _search(
+    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target], workspace: Workspace, world: World
+) -> list[Found]:
+    _check_shares(config.search_net.batch_size, world)
     seed_all(config.seed)
     start = time.monotonic()
     space = NetworkSpace(config.space.network, block, data.format.image_size, len(data.format.classes))
@@ -65,11 +78,16 @@ def search(
     for task in tasks:
         _announce(task, workspace)
     fingerprint = _fingerprint(config, data, block, targets)
-    supernet, policy = _trained(config, tasks, data, workspace, fingerprint)
+    supernet, policy = _trained(config, tasks, data, workspace, fingerprint, world)
     scorer = Scorer(supernet, data, config.search_net.batch_size, config.search_net.recalibration_batches, config.seed)
-    picks = _score(tasks, policy, scorer, config, workspace, fingerprint)
+    picks = _score(tasks, policy, scorer, config, workspace, fingerprint, world)
     seconds = time.monotonic() - start
     return [_found(config, task, pick, scorer, seconds) for task, pick in zip(tasks, picks, strict=True)]
+
+
+def _check_shares(batch_size: int, world: World) -> None:
+    if batch_size % world.size:
+        raise InputError(f"search_net.batch_size={batch_size}: expected a multiple of {world.size} processes")
 
 
 def _announce(task: Task, workspace: Workspace) -> None:
@@ -82,19 +100,27 @@ def _announce(task: Task, workspace: Workspace) -> None:
 
 
 def _trained(
-    config: Config, tasks: Sequence[Task], data: Splits, workspace: Workspace, fingerprint: str
+    config: Config, tasks: Sequence[Task], data: Splits, workspace: Workspace, fingerprint: str, world: World
 ) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
     scheme = Scheme.of(config.quant)
     search, space = config.search_net, tasks[0].space
-    supernet = Supernet(space, scheme, share_weights=search.share_weights)
-    supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fresh() -> Supernet:
+        supernet = Supernet(space, scheme, share_weights=search.share_weights)
+        return supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    supernet = fresh()
     steps = batch_count(len(data.train), search.batch_size, shuffled=True)
     policy: Policy = UniformPaths(space, config.seed)
     if search.strategy is Strategy.gradient:
         policy = GradientPaths(tasks, supernet, data.val, search, config.seed, steps)
-    train(SupernetTrainer(supernet, policy, config, steps), data, workspace, fingerprint)
-    return supernet, policy
+    train(SupernetTrainer(supernet, policy, config, steps, world), data, workspace, fingerprint)
+    if world.size == 1:
+        return supernet, policy
+    alone = fresh()  # each process scores on its own from here on, so batch norm must not wait for the others
+    alone.load_state_dict(supernet.state_dict())
+    return alone, policy
 
 
 def _picker(strategy: Strategy, policy: Policy, number: int) -> strategies.Strategy:
@@ -112,29 +138,36 @@ def _picker(strategy: Strategy, policy: Policy, number: int) -> strategies.Strat
 
 
 def _score(
-    tasks: Sequence[Task], policy: Policy, scorer: Scorer, config: Config, workspace: Workspace, fingerprint: str
+    tasks: Sequence[Task],
+    policy: Policy,
+    scorer: Scorer,
+    config: Config,
+    workspace: Workspace,
+    fingerprint: str,
+    world: World,
 ) -> list[strategies.Scored]:
     """The strategy's pick per task; besides, networks of every latency are scored for the front."""
-    search = config.search_net
+    search, device = config.search_net, scorer.val.labels.device
 
     def known() -> dict[str, list[float]]:
         return {name: [score.top1, score.negative_loss] for name, score in scorer.scores.items()}
 
     with Interrupts() as interrupts, workspace.progress("networks", strategies.evaluations(search) * len(tasks)) as bar:
-        saver = Saver(workspace.checkpoints / SCORES, fingerprint, known, interrupts)
+        saver = Saver(workspace, SCORES, fingerprint, known, interrupts, device)
         scorer.scores.update({name: Score(*values) for name, values in (saver.load() or {}).items()})
 
-        def evaluate(arch: Arch) -> Score:
-            score = scorer(arch)
-            bar.step(top1=score.top1)
-            saver.after_step()
-            return score
+        def evaluate(archs: list[Arch]) -> list[Score]:
+            for start in range(0, len(archs), world.size):  # a network per process
+                share(scorer, archs[start : start + world.size], world, device)
+                for arch in archs[start : start + world.size]:
+                    bar.step(top1=scorer(arch).top1)
+                saver.after_step()
+            return [scorer(arch) for arch in archs]
 
         picks = []
         for number, task in enumerate(tasks):
             picks.append(_picker(search.strategy, policy, number)(task, evaluate, search, config.seed))
-            for arch in task.spread(search.front_networks, config.seed):
-                evaluate(arch)
+            evaluate(list(task.spread(search.front_networks, config.seed)))
         saver.save()
     return picks
 

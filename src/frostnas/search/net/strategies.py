@@ -1,7 +1,7 @@
 """How a strategy picks from a trained supernet: evolution, REINFORCE, the likeliest networks, and random search.
 
-A strategy asks for scores; it is a function of its task, its seed and the scores alone. A resumed run calls it again
-with the scores that are already known.
+A strategy asks for scores of several networks at a time, which processes may share out; it is a function of its task,
+its seed and the scores alone. A resumed run calls it again with the scores that are already known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from frostnas.search.net.scoring import Score
 from frostnas.search.spaces.arch import Arch, arch_name
 from frostnas.search.spaces.trellis import Window
 
-Evaluate = Callable[[Arch], Score]
+Evaluate = Callable[[list[Arch]], list[Score]]
 MUTATION = 0.15
 """Probability with which a mutant's decision is drawn anew."""
 SHARPNESS = 2.0
@@ -57,11 +57,8 @@ def best_of(found: list[Scored]) -> Scored:
 def random_search(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int) -> Scored:
     """The best of as many uniformly drawn networks as the other strategies score."""
     rng, window = random.Random(seed), task.window()
-    found: dict[str, Scored] = {}
-    for _ in range(config.population * config.generations):
-        arch = new(partial(task.draw, window, rng), found)
-        found[arch_name(arch)] = Scored(arch, evaluate(arch))
-    return best_of(list(found.values()))
+    drawn = several(partial(task.draw, window, rng), config.population * config.generations, set())
+    return best_of(scored(drawn, evaluate))
 
 
 def evolution(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int) -> Scored:
@@ -71,9 +68,8 @@ def evolution(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     for _ in range(config.generations):
         ranked = sorted(found.values(), key=lambda one: one.score, reverse=True)
         parents = [one.arch for one in ranked[: max(2, config.population // 4)]]
-        for _ in range(config.population):
-            arch = new(partial(_child, task, window, parents, rng), found)
-            found[arch_name(arch)] = Scored(arch, evaluate(arch))
+        children = several(partial(_child, task, window, parents, rng), config.population, set(found))
+        found.update({arch_name(one.arch): one for one in scored(children, evaluate)})
     return best_of(list(found.values()))
 
 
@@ -100,8 +96,8 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     found: list[Scored] = []
     for _ in range(config.population * (config.generations - 1) // config.controller_batch):
         drawn = [decisions.draw(rng) for _ in range(config.controller_batch)]
-        scored = [Scored(arch, evaluate(arch)) for arch in drawn]
-        rewards = [_reward(task, one, config.reward_power) for one in scored]
+        seen = scored(drawn, evaluate)
+        rewards = [_reward(task, one, config.reward_power) for one in seen]
         mean = sum(rewards) / len(rewards)
         baseline = mean if baseline is None else 0.9 * baseline + 0.1 * mean
         surprise = torch.tensor([reward - baseline for reward in rewards], dtype=torch.float64)
@@ -109,7 +105,7 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
         optimizer.zero_grad()
         (-(surprise * log_probability).mean()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        found += [one for one in scored if task.admits(one.arch)]
+        found += [one for one in seen if task.admits(one.arch)]
     return best_of([*found, likeliest(task, evaluate, config, seed, decisions)])
 
 
@@ -121,17 +117,21 @@ def _reward(task: Task, one: Scored, power: float) -> float:
 def likeliest(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int, decisions: Decisions) -> Scored:
     """The best of a population drawn from a learnt distribution, sharpened, within the budget."""
     rng, window = random.Random(seed), task.window(decisions.weight(SHARPNESS))
-    found: dict[str, Scored] = {}
-    for _ in range(config.population):
-        arch = new(partial(task.draw, window, rng), found)
-        found[arch_name(arch)] = Scored(arch, evaluate(arch))
-    return best_of(list(found.values()))
+    return best_of(scored(several(partial(task.draw, window, rng), config.population, set()), evaluate))
 
 
-def new(make: Callable[[], Arch], known: dict[str, Scored]) -> Arch:
-    """A network that is not yet known; after `TRIES` attempts any."""
-    for _ in range(TRIES):
-        arch = make()
-        if arch_name(arch) not in known:
-            return arch
-    return arch
+def scored(archs: list[Arch], evaluate: Evaluate) -> list[Scored]:
+    return [Scored(arch, score) for arch, score in zip(archs, evaluate(archs), strict=True)]
+
+
+def several(make: Callable[[], Arch], count: int, known: set[str]) -> list[Arch]:
+    """``count`` networks that are not yet known; after `TRIES` attempts at one, any."""
+    archs = []
+    for _ in range(count):
+        for _ in range(TRIES):
+            arch = make()
+            if arch_name(arch) not in known:
+                break
+        known.add(arch_name(arch))
+        archs.append(arch)
+    return archs

@@ -6,11 +6,15 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.config import Config
-from frostnas.engine import Schedule, batch_top1, make_optimizer, rng_state, set_rng_state
+from frostnas.data import derived_seed
+from frostnas.engine import Schedule, batch_top1, make_optimizer
+from frostnas.engine.distributed import World, average_gradients, total
+from frostnas.engine.synchronise import synchronise
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.search.net.policy import Policy
@@ -39,8 +43,14 @@ class Progress:
 class SupernetTrainer:
     """Supernet, policy, optimizer, GradBoost and position: all that a checkpoint holds."""
 
-    def __init__(self, supernet: Supernet, policy: Policy, config: Config, steps_per_epoch: int) -> None:
+    def __init__(
+        self, supernet: Supernet, policy: Policy, config: Config, steps_per_epoch: int, world: World | None = None
+    ) -> None:
+        """Args: world: of several processes that hold parts of every batch; their batch norm becomes a common one."""
         self.supernet, self.policy, self.config, self.steps_per_epoch = supernet, policy, config, steps_per_epoch
+        self.world = world or World()
+        if self.world.size > 1:
+            synchronise(supernet)
         search = config.search_net
         self.epochs = search.float_epochs + search.epochs
         self.optimizer = make_optimizer(supernet, search.optim)
@@ -68,22 +78,29 @@ class SupernetTrainer:
     def step(self, pixels: Tensor, labels: Tensor) -> None:
         """One optimizer step of the policy's path on a batch, and the policy's own; other weights are not touched.
 
+        Args:
+            pixels: float32 (B, 3, S, S), this process's part of the batch.
+            labels: int64 (B,).
+
         Raises:
             SearchError: the loss is NaN or infinite.
             RangeError: an activation is.
         """
         optim, progress = self.config.search_net.optim, self.progress
         self._set_lr()
+        torch.manual_seed(derived_seed(self.config.seed, 3, progress.epoch, progress.step, self.world.rank))
         arch = self.policy.path(progress.epoch, progress.step)
         logits = self.supernet(pixels, arch)
         loss = F.cross_entropy(logits, labels)
-        value = float(loss.detach())
+        figures = torch.tensor([float(loss.detach()), batch_top1(logits, labels)], device=loss.device)
+        value, top1 = (total(figures) / self.world.size).tolist()
         if not math.isfinite(value):
             raise SearchError(
                 f"search-net: the loss is {value} in epoch {progress.epoch + 1}, step {progress.step + 1}, learning "
                 f"rate {self.lr:.3g}; lower search_net.optim.lr or set search_net.optim.clip_norm"
             )
         loss.backward()  # type: ignore[no-untyped-call]
+        average_gradients(self.supernet.parameters())
         if optim.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), optim.clip_norm)
         self.optimizer.step()
@@ -91,7 +108,7 @@ class SupernetTrainer:
         self.policy.learn(progress.epoch, progress.step)
         progress.step += 1
         progress.loss_sum += value
-        progress.top1_sum += batch_top1(logits, labels)
+        progress.top1_sum += top1
 
     def next_epoch(self) -> None:
         progress = self.progress
@@ -112,15 +129,13 @@ class SupernetTrainer:
             "boost": self.boost.state_dict() if self.boost is not None else None,
             "policy": self.policy.state_dict(),
             "progress": asdict(self.progress),
-            "rng": rng_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave, the global random generators included."""
+        """Go on from what `state_dict` gave; random numbers belong to their step and need no state."""
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.boost is not None:
             self.boost.load_state_dict(state["boost"])
         self.policy.load_state_dict(state["policy"])
         self.progress = Progress(**state["progress"])
-        set_rng_state(state["rng"])
