@@ -47,6 +47,7 @@ def test_an_override_beats_the_experiment() -> None:
         ("search_net=moon", ["search_net/moon", "evolution, gradient"]),
         ("train.optim.lr=fast", ["train.optim.lr=fast"]),
         ("a b=1", ["a b=1"]),
+        ("train.frozen_epochs=44", ["train.frozen_epochs=44", "fewer than train.epochs=44"]),
     ],
 )
 def test_a_wrong_override_is_one_line_that_names_key_value_and_what_is_accepted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,8 +27,10 @@ from frostnas.config import (
 )
 from frostnas.data import Splits, load
 from frostnas.engine import Workspace
-from frostnas.quant import QuantState
-from frostnas.training import saver
+from frostnas.nets import Net
+from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.training import saver, stage
+from frostnas.training.mixing import grown_size, resized
 from frostnas.training.phases import phase_of, phases
 from frostnas.training.trainer import Trainer, TrainingError
 
@@ -64,10 +67,6 @@ def test_phases_follow_each_other_and_the_schedule_restarts_once() -> None:
     seen = [(phase_of(config, epoch)[0].state, phase_of(config, epoch)[1]) for epoch in range(7)]
     observe, fake, frozen = QuantState.OBSERVE, QuantState.FAKE, QuantState.FROZEN
     assert seen == [(observe, 0), (observe, 1), (fake, 0), (fake, 1), (fake, 2), (frozen, 3), (frozen, 4)]
-
-
-def test_more_frozen_epochs_than_epochs_freezes_them_all() -> None:
-    assert [phase.name for phase in phases(TrainConfig(float_epochs=0, epochs=2, frozen_epochs=9))] == ["frozen"]
 
 
 def test_training_learns_and_says_what_it_kept(tmp_path: Path, data: Splits) -> None:
@@ -167,3 +166,58 @@ def test_the_seed_decides_the_weights(tmp_path: Path, data: Splits) -> None:
     again, _ = trained(tmp_path / "b", data, config_of(seed=1))
     other, _ = trained(tmp_path / "c", data, config_of(seed=2))
     assert first.weights_sha256 == again.weights_sha256 != other.weights_sha256
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mixup": 0.4},
+        {"cutmix": 1.0},
+        {"mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1},
+        {"amp": True},
+        {"ema_decay": 0.9},
+        {"optim": OptimConfig(lr=0.05, clip_norm=0.5)},
+        {"optim": OptimConfig(name=OptimizerName.adamw, lr=0.005)},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_every_option_learns(options: dict[str, Any], tmp_path: Path, data: Splits) -> None:
+    train = replace(TRAIN, float_epochs=4, epochs=4, **options)
+    result, _ = trained(tmp_path, data, config_of(train))
+    assert result.fake_quant.val > 0.3  # chance is 0.1
+
+
+def test_images_grow_in_the_first_half_of_a_schedule() -> None:
+    assert [grown_size(64, 0.5, done) for done in (0.0, 0.25, 0.5, 1.0)] == [32, 48, 64, 64]
+    assert resized(torch.zeros(2, 3, 64, 64), 48).shape == (2, 3, 48, 48)
+
+
+def test_pieces_of_a_batch_give_the_gradient_of_the_whole(data: Splits) -> None:
+    pixels, labels = next(iter(data.train.batches(32)))
+    gradients = []
+    for pieces in (1, 3, 64):  # more pieces than images leave fewer pieces
+        torch.manual_seed(0)
+        net = Net(replace(NET, head=replace(NET.head, dropout=0.0)), Scheme())
+        config = config_of(replace(TRAIN, micro_batches=pieces, optim=OptimConfig(name=OptimizerName.sgd, lr=1.0)))
+        trainer = Trainer(net, config, 10, 10)
+        trainer.begin_epoch()
+        set_state(net, QuantState.FLOAT)
+        net.eval()  # without statistics of the piece at hand
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        trainer.step(pixels, labels)
+        gradients.append([old - new.detach() for old, new in zip(before, net.parameters(), strict=True)])
+    for other in gradients[1:]:
+        for one, whole in zip(other, gradients[0], strict=True):
+            torch.testing.assert_close(one, whole, rtol=1e-3, atol=1e-5)
+
+
+def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path, data: Splits) -> None:
+    first, weights = trained(tmp_path / "first", data, config_of(replace(TRAIN, float_epochs=6)))
+    path = tmp_path / "first.safetensors"
+    path.write_bytes(to_safetensors(weights))
+    gentle = replace(TRAIN, float_epochs=0, weights=str(path), optim=OptimConfig(lr=1e-6))
+    second, _ = trained(tmp_path / "second", data, config_of(gentle))
+    assert second.fake_quant.val >= first.fake_quant.val - 0.05
+    fingerprint = stage._fingerprint(config_of(gentle), data, NET)
+    path.write_bytes(to_safetensors({name: tensor + 1 for name, tensor in weights.items()}))
+    assert stage._fingerprint(config_of(gentle), data, NET) != fingerprint

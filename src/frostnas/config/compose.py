@@ -100,6 +100,12 @@ def typed(composed: DictConfig) -> Config:
     check(config)
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
+    train = config.train
+    if 0 < train.epochs <= train.frozen_epochs:
+        raise InputError(
+            f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
+            "batch norm must move in quantized training before they are fixed"
+        )
     return config
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of_value
+from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
 from frostnas.config import Config
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
@@ -142,5 +142,6 @@ def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
 def _fingerprint(config: Config, data: Splits, net: NetSpec) -> str:
     """Hash of everything that the weights depend on."""
     where = replace(config.data, root="", workers=0, download=False)
-    parts = [to_plain(part) for part in (config.train, config.quant, where)]
+    weights = config.train.weights and sha256_of(Path(config.train.weights))
+    parts = [to_plain(part) for part in (replace(config.train, weights=weights), config.quant, where)]
     return sha256_of_value([config.seed, *parts, data.record, net])

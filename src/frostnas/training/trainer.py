@@ -88,9 +88,9 @@ class Trainer:
         done = self._set_lr()
         pixels = resized(pixels, grown_size(pixels.shape[-1], train.resize_from, done))
         pixels, targets = self.mixer(pixels, labels)
-        parts = zip(*(one.chunk(train.micro_batches) for one in (pixels, targets, labels)), strict=True)
+        parts = list(zip(*(one.chunk(train.micro_batches) for one in (pixels, targets, labels)), strict=True))
         for number, (some, wanted, classes) in enumerate(parts, start=1):
-            self._backward(some, wanted, classes, len(some) / len(labels), last=number == train.micro_batches)
+            self._backward(some, wanted, classes, len(some) / len(labels), last=number == len(parts))
         self._update()
         progress.step += 1
         self.unread += 1
