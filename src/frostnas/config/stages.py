@@ -50,9 +50,9 @@ class SearchBlockConfig:
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
-    finalist_epochs: int = bounded(2, 1)
+    finalist_epochs: int = bounded(4, 1)
     """Epochs that each finalist, the argmax of some epoch, is trained alone before the best is chosen."""
-    refinements: int = bounded(2, 0)
+    refinements: int = bounded(1, 0)
     """Rounds in which the blocks that differ from the best finalist in one slot become finalists too."""
     compare_epochs: int = bounded(5, 1)
     """Equal budget that the found, named and random blocks are trained for."""
