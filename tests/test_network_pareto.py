@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frostnas.artifacts import NetResult, ParetoRow
 from frostnas.config import BudgetConfig
-from frostnas.report.pareto_plot import KnownNetwork, pareto_figure, save_pareto_plot
+from frostnas.report.pareto_plot import pareto_figure, save_pareto_plot
 from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.scoring import Score
 from frostnas.search.net.task import make_task
@@ -43,8 +43,11 @@ def artifacts() -> tuple[NetResult, list[ParetoRow]]:
 def test_the_plot_shows_every_network_the_front_the_budget_and_the_pick(
     artifacts: tuple[NetResult, list[ParetoRow]],
 ) -> None:
-    axes = pareto_figure(*artifacts, [KnownNetwork("frostnet_small_0.5", 0.6, 0.7)]).axes[0]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"scored", "front", "budget", "pick"}
+    result, rows = artifacts
+    alone = ParetoRow("frostnet_small_0.5", 0.6, 0.7, on_front=False, picked=False, alone=True)
+    axes = pareto_figure(result, [*rows, alone]).axes[0]
+    words = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert words == {"scored", "front", "budget", "pick", "trained alone"}
     assert len(axes.collections[0].get_offsets()) == 8
     assert [text.get_text() for text in axes.texts] == ["frostnet_small_0.5"]
 

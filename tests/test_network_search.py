@@ -203,7 +203,9 @@ class Stop(Exception):
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize(("strategy", "after"), [("evolution", 3), ("evolution", 14), ("gradient", 10)])
+@pytest.mark.parametrize(
+    ("strategy", "after"), [("evolution", 3), ("evolution", 14), ("gradient", 10), ("reinforce", 15), ("random", 16)]
+)
 def test_a_killed_search_goes_on_to_the_same_network(
     strategy: str, after: int, data: Splits, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

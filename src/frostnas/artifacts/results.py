@@ -118,6 +118,8 @@ class ParetoRow:
     """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
     on_front: bool
     picked: bool
+    alone: bool = False
+    """Not of the supernet: a named network, trained alone and its latency measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.variations import vary
+from frostnas.pipeline.baselines import baseline_rows, baseline_specs
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
 from frostnas.pipeline.target import check_table, difference
 from frostnas.report.block_plots import write_block_plots
@@ -155,11 +156,14 @@ def _search_net(session: Session) -> NetResult:
     for table in {id(target.table): target.table for target in targets}.values():
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
+    named = baseline_specs(session)
     found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
+    baselines = baseline_rows(session, [found[0][0].net, *named]) if named else []
     for number, (result, rows) in enumerate(found, start=1):
         if not session.workspace.writes:
             break
         folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
+        rows = (*rows, *(baselines if number == 1 else ()))  # they were measured on the run's own target
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())
         save_pareto_plot(folder, result, rows)

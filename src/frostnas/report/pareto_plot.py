@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -16,21 +15,9 @@ from frostnas.artifacts import NetResult, ParetoRow, write_atomic
 SEARCHED, FRONT, PICK, KNOWN = "#9aa5b1", "#1f6feb", "#d1242f", "#4d7c0f"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNetwork:
-    """A network to compare with, such as a published FrostNet at the same input size."""
-
-    name: str
-    latency_ms: float
-    top1: float
-    """As a fraction, of the same images."""
-
-
-def save_pareto_plot(
-    folder: Path, result: NetResult, rows: Sequence[ParetoRow], known: Sequence[KnownNetwork] = ()
-) -> tuple[Path, Path]:
+def save_pareto_plot(folder: Path, result: NetResult, rows: Sequence[ParetoRow]) -> tuple[Path, Path]:
     """Write `pareto.png` and `pareto.svg`, and return their paths; equal artifacts give equal files."""
-    figure = pareto_figure(result, rows, known)
+    figure = pareto_figure(result, rows)
     paths = folder / "pareto.png", folder / "pareto.svg"
     metadata: tuple[dict[str, str | None], ...] = ({"Software": None}, {"Date": None, "Creator": None})
     for path, drop in zip(paths, metadata, strict=True):
@@ -41,8 +28,9 @@ def save_pareto_plot(
     return paths
 
 
-def pareto_figure(result: NetResult, rows: Sequence[ParetoRow], known: Sequence[KnownNetwork] = ()) -> Figure:
-    """The figure: scored networks, their front, the budget, the pick, and known networks."""
+def pareto_figure(result: NetResult, rows: Sequence[ParetoRow]) -> Figure:
+    """The figure: scored networks, their front, the budget, the pick, and named networks that were trained alone."""
+    rows, alone = [row for row in rows if not row.alone], [row for row in rows if row.alone]
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(
@@ -53,15 +41,15 @@ def pareto_figure(result: NetResult, rows: Sequence[ParetoRow], known: Sequence[
     axes.scatter(
         [result.predicted_ms], [100 * result.top1_supernet], s=90, marker="*", color=PICK, zorder=4, label="pick"
     )
-    if known:
-        axes.scatter(
-            [one.latency_ms for one in known], [100 * one.top1 for one in known], s=22, marker="D", color=KNOWN
-        )
-        for one in known:
-            where = (one.latency_ms, 100 * one.top1)
-            axes.annotate(one.name, where, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    if alone:
+        where = [(row.predicted_ms, 100 * row.top1) for row in alone]
+        latencies, accuracies = zip(*where, strict=True)
+        axes.scatter(latencies, accuracies, s=22, marker="D", color=KNOWN, label="trained alone")
+        for row, point in zip(alone, where, strict=True):
+            name = "pick" if row.network == result.net.name else row.network
+            axes.annotate(name, point, xytext=(4, 4), textcoords="offset points", fontsize=7)
     axes.set_xlabel("predicted INT8 latency, ms")
-    axes.set_ylabel("validation top-1 in the supernet, %")
+    axes.set_ylabel("validation top-1" + ("" if alone else " in the supernet") + ", %")
     axes.set_title(f"{len(rows)} networks scored by {result.strategy}")
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right", fontsize=8)

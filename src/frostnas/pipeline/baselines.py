@@ -1,0 +1,68 @@
+"""Named networks beside what stage 2 found: measured, and trained alone for as long as the supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from frostnas import latency, training
+from frostnas.artifacts import NetSpec, ParetoRow
+from frostnas.config import Config
+from frostnas.errors import InputError
+from frostnas.nets import zoo_spec
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.target import difference
+
+
+def baseline_specs(session: Session) -> list[NetSpec]:
+    """The networks of `search_net.baselines` for the images of the run.
+
+    Raises:
+        InputError: a name is not known, or the table is of a machine that cannot be asked for their latency.
+    """
+    if not session.config.search_net.baselines:
+        return []
+    other = difference(session.table, session.config.latency)
+    if other:
+        raise InputError(f"search_net.baselines: would be measured on another machine: the table was measured {other}")
+    images = session.data.format
+    try:
+        return [zoo_spec(name, len(images.classes), images.image_size) for name in session.config.search_net.baselines]
+    except InputError as error:
+        raise InputError(f"search_net.baselines: {error}") from None
+
+
+def baseline_rows(session: Session, specs: Sequence[NetSpec]) -> list[ParetoRow]:
+    """One row per network: measured on the run's target, trained alone with the supernet's epochs and optimizer.
+
+    Raises:
+        MeasuringError: the measuring agent failed.
+        TrainingError, RangeError: the loss or an activation is not a finite number.
+    """
+    top1 = []
+    for spec in specs:
+        session.workspace.say(f"search-net: training {spec.name} alone, to compare with")
+        folder = session.workspace.run_dir / "baselines" / spec.name
+        place = replace(session.workspace, run_dir=folder)  # its own checkpoint: an interrupted run goes on
+        result, _ = training.run(_recipe(session.config), session.data, spec, place)
+        top1.append(result.fake_quant.val)
+    if not specs or not session.workspace.writes:
+        return []
+    measured = latency.measure_nets(session.config.latency, session.config.quant, specs)
+    rows = zip(specs, measured, top1, strict=True)
+    return [ParetoRow(spec.name, ms, value, on_front=False, picked=False, alone=True) for spec, ms, value in rows]
+
+
+def _recipe(config: Config) -> Config:
+    """The supernet's training as stage 3 runs it: the same epochs, batches and optimizer."""
+    search = config.search_net
+    train = replace(
+        config.train,
+        batch_size=search.batch_size,
+        float_epochs=search.float_epochs,
+        epochs=search.epochs,
+        frozen_epochs=0,
+        weights=None,
+        optim=search.optim,
+    )
+    return replace(config, train=train)
