@@ -12,8 +12,8 @@ from PIL import Image
 
 from frostnas.config import AugmentConfig, DataConfig, DataName
 from frostnas.data import Splits, load
-from frostnas.data.pictures import read_picture
 from frostnas.errors import InputError
+from frostnas.picture import fit, read_picture
 
 CPU = torch.device("cpu")
 
@@ -130,6 +130,14 @@ def test_every_mode_becomes_rgb_bytes(tmp_path: Path, mode: str) -> None:
     assert pixels.shape == (6, 8, 3)
     assert pixels.min() < 40
     assert pixels.max() > 215
+
+
+def test_a_picture_is_fitted_to_its_central_square() -> None:
+    tall = np.zeros((60, 20, 3), np.uint8)
+    tall[20:40] = 200
+    assert (fit(tall, 10) > 150).mean() > 0.8
+    assert fit(tall, 10).shape == fit(tall[:15, :], 10).shape == (10, 10, 3)
+    assert fit(tall[:20], 20) is not None and (fit(tall[:20], 20) == tall[:20]).all()
 
 
 def test_an_exif_rotation_is_applied(tmp_path: Path) -> None:

@@ -10,9 +10,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 import frostnas
 from frostnas.config.compose import compose_config
+from frostnas.data.normalise import Normalise
+from frostnas.data.pictures import FilePictures, fit_tensor
+from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.pipeline import Session
 from tests.tiny import TINY
@@ -98,6 +104,39 @@ def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> Non
     report = frostnas.load(finished / "export.json", frostnas.ExportReport).value
     assert result["top1"] == report.int8.top1
     assert sum(sum(row) for row in result["confusion"]) == 360
+
+
+def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path, tmp_path: Path) -> None:
+    digits = load_digits()
+    for number in range(6):
+        Image.fromarray((digits.images[number] * 255 / 16).astype(np.uint8)).resize((40, 30)).save(
+            tmp_path / f"{number}.png"
+        )
+    words = ["predict", str(finished), *(str(tmp_path / f"{number}.png") for number in range(6)), "--json"]
+    without = "import sys; sys.modules.update(dict.fromkeys({}))\nfrom frostnas.cli import main; main()"
+    absent = ["torch", "torchvision", "pandas", "hydra", "omegaconf", "onnx", "sklearn", "scipy", "matplotlib"]
+    done = subprocess.run(
+        [sys.executable, "-c", without.format(absent), *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    model = OnnxClassifier(finished / "model.int8.onnx")
+    normalise = Normalise(model.images, torch.device("cpu"))
+    for number, one in enumerate(found):
+        pixels = FilePictures((tmp_path / f"{number}.png",)).picture(0)
+        image = normalise(fit_tensor(pixels, model.images.image_size)[None].float() / 255)
+        chances = torch.from_numpy(model.logits(image.numpy())[0]).double().softmax(0)
+        assert one["classes"][0]["name"] == model.images.classes[int(chances.argmax())]
+        assert one["classes"][0]["probability"] == pytest.approx(chances.max().item(), rel=1e-9)
+
+
+def test_predict_names_what_it_cannot_read(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    for word, said in (("text.png", "cannot be read as an image"), ("none.png", "no such file")):
+        line = [*FROSTNAS, "predict", str(finished), str(tmp_path / word)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"{word}: {said}" in done.stderr
 
 
 def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:

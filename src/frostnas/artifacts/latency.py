@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import pandas as pd
-
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
 from frostnas.artifacts.store import load, sha256_of, write_atomic
 from frostnas.errors import InputError
@@ -221,6 +219,8 @@ class LatencyTable:
 
 def write_rows(path: Path, rows: Sequence[LatencyRow]) -> str:
     """Write `latency.csv` and return the SHA-256 of its bytes."""
+    import pandas as pd  # slow to import, and not there on a board that only predicts
+
     text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
     write_atomic(path, text.encode())
     return sha256_of(path)
@@ -236,6 +236,8 @@ def read_rows(path: Path, csv_sha256: str) -> tuple[LatencyRow, ...]:
         raise InputError(f"{path}: no such file; expected the rows of the latency table beside it")
     if sha256_of(path) != csv_sha256:
         raise InputError(f"{path}: is not the file that its latency.json was written with; profile again")
+    import pandas as pd
+
     frame = pd.read_csv(io.BytesIO(path.read_bytes()), keep_default_na=False)
     names = [column.name for column in fields(LatencyRow)]
     if list(frame.columns) != names:

@@ -145,6 +145,16 @@ def evaluate(
     execute("evaluate", overrides or [], Options(cfg, json, quiet, config_dir=config_dir))
 
 
+@app.command(epilog="Example: frostnas predict runs/photos cat.jpg dog.png")
+def predict(
+    path: Annotated[str, typer.Argument(help="A run directory or an exported .onnx file.")],
+    image: Annotated[list[str], typer.Argument(help="Image files.")],
+    json: Json = False,
+) -> None:
+    """The likeliest classes of images, by an exported file. Needs no torch."""
+    execute("predict", [path, *image], Options(json=json))
+
+
 @app.command(epilog="Example: frostnas zoo data.image_size=192 table=runs/photos/latency.json")
 def zoo(
     overrides: Overrides = None,

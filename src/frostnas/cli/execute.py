@@ -41,7 +41,10 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
     """Run one command; on failure leave the process with one line and its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        (_sweep if options.multirun else _once)(command, words, options)
+        if command == "predict":  # it has no config, and needs no library that reads one
+            _predict(words, options)
+        else:
+            (_sweep if options.multirun else _once)(command, words, options)
     except InputError as error:
         _leave(f"error: {error}", WRONG_INPUT)
     except KeyboardInterrupt:
@@ -57,6 +60,12 @@ def _interrupt(signum: int, frame: object) -> None:
 def _leave(message: str, status: int) -> None:
     print(f"frostnas: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def _predict(words: Sequence[str], options: Options) -> None:
+    from frostnas.cli.predict import predict
+
+    _show(predict(Path(words[0]), words[1:]), options)
 
 
 def _once(command: str, words: Sequence[str], options: Options) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frostnas.config import DataConfig
-from frostnas.data.pictures import read_picture
 from frostnas.errors import InputError
+from frostnas.picture import read_picture
 
 log = logging.getLogger(__name__)
 

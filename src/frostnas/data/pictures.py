@@ -1,4 +1,4 @@
-"""Pictures of any size and mode, one at a time, and how they become square bytes."""
+"""Pictures of any size, one at a time, and how many of them become square tensors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms import v2
 
-Bytes = npt.NDArray[np.uint8]
+from frostnas.picture import Bytes, fit, read_picture
 
 
 class Pictures(Protocol):
@@ -55,29 +52,9 @@ class FilePictures:
         return torch.from_numpy(read_picture(self.paths[index])).permute(2, 0, 1)
 
 
-def read_picture(path: Path) -> Bytes:
-    """An image file of any mode as upright RGB uint8 (H, W, 3).
-
-    Raises:
-        OSError, ValueError, SyntaxError: Pillow cannot read it to its end.
-    """
-    with Image.open(path) as stored:
-        image = ImageOps.exif_transpose(stored)
-        if image.mode.startswith(("I", "F")):  # 16 bits and more, which Pillow would cut off instead of scaling
-            grey = np.asarray(image, dtype=np.float64)
-            top = 65535 if grey.max() > 255 else 255
-            image = Image.fromarray((grey.clip(0, top) * (255 / top)).astype(np.uint8))
-        if "transparency" in image.info:
-            image = image.convert("RGBA")
-        return np.array(image.convert("RGB"))
-
-
-def fit(picture: Tensor, size: int) -> Tensor:
+def fit_tensor(picture: Tensor, size: int) -> Tensor:
     """The central square, uint8 (3, S, S), after resizing the shorter side to ``size``."""
-    if picture.shape[1:] == (size, size):
-        return picture
-    resized = v2.functional.resize(picture, [size], interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
-    return v2.functional.center_crop(resized, [size, size])  # type: ignore[no-any-return]
+    return torch.from_numpy(np.array(fit(picture.permute(1, 2, 0).numpy(), size))).permute(2, 0, 1)
 
 
 def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Tensor:
@@ -85,7 +62,7 @@ def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int)
     pixels = torch.empty(len(indices), 3, size, size, dtype=torch.uint8)
 
     def place(slot: int) -> None:
-        pixels[slot] = fit(pictures.picture(indices[slot]), size)
+        pixels[slot] = fit_tensor(pictures.picture(indices[slot]), size)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         list(pool.map(place, range(len(indices))))

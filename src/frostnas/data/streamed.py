@@ -16,7 +16,7 @@ from frostnas.data.augment import erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
-from frostnas.data.pictures import Pictures, fit
+from frostnas.data.pictures import Pictures, fit_tensor
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Prepared(Dataset[Tensor]):
         index, seed = request
         picture = self.pictures.picture(index)
         if self.transform is None:
-            return fit(picture, self.size)
+            return fit_tensor(picture, self.size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.transform(picture)
