@@ -168,6 +168,30 @@ def test_every_strategy_picks_close_under_the_budget(
     assert all(parse_arch(row.network) for row in rows)
 
 
+def test_random_search_can_train_networks_alone_at_the_supernets_cost(
+    data: Splits, table: LatencyTable, tmp_path: Path
+) -> None:
+    config = tiny_config("search_net=random", "search_net.alone=2", "search_net.float_epochs=2")
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        result, rows = net.run(config, data, BlockSpec(), table, workspace)
+        again = net.run(config, data, BlockSpec(), table, workspace)
+    assert again[1] == rows
+    assert [row.network for row in rows if row.picked] == [result.net.name]
+    assert max(rows, key=lambda row: row.top1).picked
+    assert all(0.97 * result.budget_ms <= row.predicted_ms <= result.budget_ms for row in rows)
+    epochs = [path.read_text().count("\n") - 1 for path in tmp_path.glob("alone/*/metrics/search-net.csv")]
+    assert epochs == [2, 2]  # of 4 that a supernet would take
+
+
+@pytest.mark.parametrize(("strategy", "alone"), [("evolution", 2), ("random", 3)])
+def test_networks_alone_that_cannot_be_are_refused(
+    strategy: str, alone: int, data: Splits, table: LatencyTable, tmp_path: Path
+) -> None:
+    config = tiny_config(f"search_net={strategy}", f"search_net.alone={alone}")
+    with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(InputError, match=r"search_net\.alone="):
+        net.run(config, data, BlockSpec(), table, workspace)
+
+
 def test_limits_hold_together(table: LatencyTable) -> None:
     space, count = space_of(tiny_config()), ResourceCounter()
     middle = space.to_path(space.draw(random.Random(3)))

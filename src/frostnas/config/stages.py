@@ -177,6 +177,8 @@ class SearchNetConfig:
     """Population times generations networks are scored by every strategy that scores."""
     front_networks: int = bounded(12, 0)
     """Networks of evenly spaced latencies that are scored besides, for the accuracy-latency front."""
+    alone: int = bounded(0, 0)
+    """`random`: networks trained alone, each for its share of the epochs, instead of one supernet; 0 for none."""
     baselines: list[str] = listed()
     """Named networks to compare with: measured, and trained alone with the supernet's epochs and optimizer."""
     arch_lr: float = bounded(0.05, 0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
 from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow, sha256_of_value
-from frostnas.config import BudgetConfig, Config, Strategy
+from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Workspace, seed_all
@@ -19,6 +19,7 @@ from frostnas.engine.interrupt import Interrupts
 from frostnas.errors import InputError
 from frostnas.quant import Scheme
 from frostnas.search.net import strategies
+from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import train
@@ -71,6 +72,7 @@ def _search(
     config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target], workspace: Workspace, world: World
 ) -> list[Found]:
     _check_shares(config.search_net.batch_size, world)
+    _check_alone(config.search_net)
     seed_all(config.seed)
     start = time.monotonic()
     space = NetworkSpace(config.space.network, block, data.format.image_size, len(data.format.classes))
@@ -78,16 +80,27 @@ def _search(
     for task in tasks:
         _announce(task, workspace)
     fingerprint = _fingerprint(config, data, block, targets)
+    if config.search_net.alone:
+        best = [search_alone(config, task, data, workspace, fingerprint, world) for task in tasks]
+        seconds = time.monotonic() - start
+        return [_found(config, task, pick, scores, seconds) for task, (pick, scores) in zip(tasks, best, strict=True)]
     supernet, policy = _trained(config, tasks, data, workspace, fingerprint, world)
     scorer = Scorer(supernet, data, config.search_net.batch_size, config.search_net.recalibration_batches, config.seed)
     picks = _score(tasks, policy, scorer, config, workspace, fingerprint, world)
     seconds = time.monotonic() - start
-    return [_found(config, task, pick, scorer, seconds) for task, pick in zip(tasks, picks, strict=True)]
+    return [_found(config, task, pick, scorer.scores, seconds) for task, pick in zip(tasks, picks, strict=True)]
 
 
 def _check_shares(batch_size: int, world: World) -> None:
     if batch_size % world.size:
         raise InputError(f"search_net.batch_size={batch_size}: expected a multiple of {world.size} processes")
+
+
+def _check_alone(search: SearchNetConfig) -> None:
+    if search.alone and search.strategy is not Strategy.random:
+        raise InputError(f"search_net.alone={search.alone}: expected 0, or search_net=random")
+    if search.alone > search.epochs:
+        raise InputError(f"search_net.alone={search.alone}: expected at most search_net.epochs={search.epochs}")
 
 
 def _announce(task: Task, workspace: Workspace) -> None:
@@ -172,7 +185,7 @@ def _score(
     return picks
 
 
-def _found(config: Config, task: Task, pick: strategies.Scored, scorer: Scorer, seconds: float) -> Found:
+def _found(config: Config, task: Task, pick: strategies.Scored, scores: Mapping[str, Score], seconds: float) -> Found:
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=config.search_net.strategy.value,
@@ -180,11 +193,11 @@ def _found(config: Config, task: Task, pick: strategies.Scored, scorer: Scorer, 
         predicted_ms=task.latency_ms(pick.arch),
         cpu=task.table.host.cpu,
         top1_supernet=pick.score.top1,
-        evaluated=len(scorer.scores),
+        evaluated=len(scores),
         seed=config.seed,
         seconds=seconds,
     )
-    return result, pareto_rows(task, scorer.scores, pick.arch)
+    return result, pareto_rows(task, scores, pick.arch)
 
 
 def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target]) -> str:
