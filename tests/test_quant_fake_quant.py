@@ -50,20 +50,43 @@ def test_the_grid_holds_zero_and_the_whole_range(values: list[float], scheme: Sc
     assert float((quantizer(x).value - x).abs().max()) <= float(quantizer.scale) * 1.01  # zero point rounds too
 
 
-@pytest.mark.parametrize("values", [[0.0, 0.0], [3.0, 3.0], [-2.0, -2.0], [5.0, 9.0], [-9.0, -5.0]])
-def test_constant_and_one_sided_ranges_quantize_their_own_values(values: list[float]) -> None:
-    x = torch.tensor(values)
-    quantizer = observed(ActivationQuantizer(Scheme()), x)
-    torch.testing.assert_close(quantizer(x).value, x, rtol=0.03, atol=0)
+SIZES = st.floats(2**-10, 2**10, width=32)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_a_range_that_is_not_finite_names_the_layer(bad: float) -> None:
+@given(st.lists(SIZES, min_size=1, max_size=20), st.sampled_from([1.0, -1.0]), SCHEMES)
+def test_one_sided_and_constant_ranges_quantize_their_own_values(
+    sizes: list[float], sign: float, scheme: Scheme
+) -> None:
+    x = torch.tensor(sizes) * sign
+    quantizer = observed(ActivationQuantizer(scheme), x)
+    assert quantizer.zero_point == (scheme.activation_min if sign > 0 else scheme.activation_max)
+    torch.testing.assert_close(quantizer.scale, x.abs().amax() / 255, rtol=1e-5, atol=0)
+    torch.testing.assert_close(quantizer(x).value, x, rtol=0, atol=float(quantizer.scale) * 0.501)
+
+
+@given(st.integers(1, 20), FINITE, SCHEMES)
+def test_an_empty_range_gives_zeros_and_no_gradient_trouble(count: int, value: float, scheme: Scheme) -> None:
+    quantizer = observed(ActivationQuantizer(scheme), torch.zeros(count))
+    assert quantizer(torch.zeros(count)).value.abs().max() == 0
+    x = torch.full((count,), value, requires_grad=True)
+    found = quantizer(x).value
+    found.sum().backward()
+    assert x.grad is not None and bool(torch.isfinite(found).all() & torch.isfinite(x.grad).all())
+
+
+BAD = st.sampled_from([float("nan"), float("inf"), -float("inf")])
+
+
+@given(st.lists(FINITE, min_size=1, max_size=20), BAD, st.integers(0, 100), st.booleans())
+def test_a_range_that_is_not_finite_names_the_layer(values: list[float], bad: float, at: int, started: bool) -> None:
     quantizer = ActivationQuantizer(Scheme())
     quantizer.name = "layers.3.expand.quantizer"
     quantizer.state = QuantState.FAKE
+    if started:
+        quantizer(torch.tensor(values))
+    values.insert(at % (len(values) + 1), bad)
     with pytest.raises(RangeError, match=r"layers\.3\.expand\.quantizer"):
-        quantizer(torch.tensor([1.0, bad]))
+        quantizer(torch.tensor(values))
 
 
 def test_the_range_is_a_moving_average_that_starts_at_the_first_batch() -> None:

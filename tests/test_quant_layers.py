@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
 from frostnas.nets import Net
-from frostnas.quant import ConvBN, QTensor, QuantState, Scheme, set_state
+from frostnas.quant import ConvBN, QTensor, QuantState, RangeError, Scheme, set_state
 
 
 def live_net() -> tuple[Net, torch.optim.Optimizer]:
@@ -47,6 +47,15 @@ def test_a_switch_keeps_parameters_moments_and_statistics(state: QuantState) -> 
         assert id(slot["momentum_buffer"]) == identity
         assert torch.equal(slot["momentum_buffer"], value)
     step(net, optimizer)  # and training goes on
+
+
+def test_a_network_says_which_layer_broke() -> None:
+    net, optimizer = live_net()
+    set_state(net, QuantState.FAKE)
+    with torch.no_grad():
+        net.layers[1].project.conv.weight[0] = torch.nan  # type: ignore[union-attr, index, operator]
+    with pytest.raises(RangeError, match=r"layer layers\.1\.project\.quantizer: activations reached nan"):
+        step(net, optimizer)
 
 
 def test_frozen_training_moves_weights_but_no_statistics() -> None:
