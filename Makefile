@@ -36,7 +36,8 @@ test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 machine; needs root
 	$(BIN)/python -m pytest -m arm tests/arm
 
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
-	$(BIN)/python benchmarks/qat_speed.py
+	$(BIN)/python benchmarks/qat_speed.py --compile
+	$(BIN)/python benchmarks/qat_peers.py
 	$(BIN)/python benchmarks/block_cost.py
 	$(BIN)/python benchmarks/latency_prediction.py
 	$(BIN)/python benchmarks/net_search.py runs/bench/step step

@@ -1,6 +1,6 @@
 """What fake quantization costs: a QAT step of FrostNet-Small against the same network's FP32 step.
 
-    python benchmarks/qat_speed.py [--rounds 9] [--compile]
+    python benchmarks/qat_speed.py [--rounds 9] [--sizes 32 224] [--compile]
 
 The variants take turns, one step each per round; medians and the ratio to FP32 of the same round are reported.
 Writes benchmarks/results/qat_speed.csv and prints the table of docs/quantization.md.
@@ -24,8 +24,8 @@ from frostnas.nets import create_model
 from frostnas.quant import GradBoost, QuantState, set_state
 
 RESULTS = Path(__file__).parent / "results" / "qat_speed.csv"
-SETTINGS = ((32, 64), (224, 8))
-"""Image size in pixels, batch."""
+BATCH = {32: 64, 224: 8}
+"""By image size in pixels."""
 VARIANTS = {
     "FP32": (QuantState.FLOAT, False),
     "QAT": (QuantState.FAKE, False),
@@ -55,8 +55,9 @@ def stepper(image_size: int, batch: int, state: QuantState, boosted: bool, compi
     return step
 
 
-def measure(image_size: int, batch: int, rounds: int, compiled: bool) -> list[dict[str, object]]:
+def measure(image_size: int, rounds: int, compiled: bool) -> list[dict[str, object]]:
     """Interleaved steps of all variants: milliseconds, and ratios within a round."""
+    batch = BATCH[image_size]
     steps = {name: stepper(image_size, batch, *variant, compiled) for name, variant in VARIANTS.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 2):
@@ -70,6 +71,7 @@ def measure(image_size: int, batch: int, rounds: int, compiled: bool) -> list[di
         {
             "image_size": image_size,
             "batch": batch,
+            "threads": torch.get_num_threads(),
             "mode": "compiled" if compiled else "eager",
             "variant": name,
             "step_ms": float(np.median(values)),
@@ -85,11 +87,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--compile", action="store_true", help="also measure under torch.compile")
+    parser.add_argument("--sizes", type=int, nargs="+", default=sorted(BATCH), choices=sorted(BATCH))
     arguments = parser.parse_args()
-    rows = []
+    rows: list[dict[str, object]] = []
     for compiled in (False, True) if arguments.compile else (False,):
-        for image_size, batch in SETTINGS:
-            rows += measure(image_size, batch, arguments.rounds, compiled)
+        for image_size in arguments.sizes:
+            rows += measure(image_size, arguments.rounds, compiled)
             RESULTS.parent.mkdir(exist_ok=True)
             pd.DataFrame(rows).to_csv(RESULTS, index=False)
     print("| size, batch | mode | step | median | ratio to FP32 (quartiles) |\n|---|---|---|---|---|")
