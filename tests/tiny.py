@@ -36,4 +36,6 @@ TINY = [
     "train.float_epochs=2",
     "train.epochs=2",
     "train.frozen_epochs=1",
+    "export.min_agreement=0.98",  # a network of four epochs has many near ties
+    "export.max_top1_drop=0.01",
 ]

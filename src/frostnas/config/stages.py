@@ -236,7 +236,7 @@ class ExportConfig:
     """INT8 export and its checks."""
 
     formats: list[str] = chosen(["onnx"], "onnx")
-    min_agreement: float = bounded(0.98, 0, 1)
+    min_agreement: float = bounded(0.995, 0, 1)
     """Smallest share of test images on which the exported file and fake-quant agree."""
-    max_top1_drop: float = bounded(0.01, 0, 1)
+    max_top1_drop: float = bounded(0.001, 0, 1)
     """Largest loss of top-1 between fake-quant and the exported file, as a fraction."""
