@@ -105,6 +105,8 @@ class SupernetTrainer:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), optim.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        # The same noise in every process here: a policy that differed would send them down different paths.
+        torch.manual_seed(derived_seed(self.config.seed, 4, progress.epoch, progress.step))
         self.policy.learn(progress.epoch, progress.step)
         progress.step += 1
         progress.loss_sum += value
