@@ -202,7 +202,8 @@ def main() -> None:
                     path.write_text(json.dumps(searches, indent=1))
         truth.train([*sample, *(found["block"] for found in searches.values())], args.repeats)
     truth.time(again=args.measure)
-    text = f"{table(truth.rows(), sample, searches)}\n{noise(truth)}\n"
+    rows = truth.rows()
+    text = f"{table(rows, [code for code in sample if code in rows], searches)}\n{noise(truth)}\n"
     (args.out / "table.md").write_text(text)
     print(text)
 
