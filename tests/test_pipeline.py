@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -104,6 +105,10 @@ def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> Non
     report = frostnas.load(finished / "export.json", frostnas.ExportReport).value
     assert result["top1"] == report.int8.top1
     assert sum(sum(row) for row in result["confusion"]) == 360
+    assert [one["batch"] for one in result["throughput"]] == [1, 4, 16, 64]
+    rows = list(csv.reader((finished / "model.int8.confusion.csv").open()))
+    assert [[int(count) for count in row[1:]] for row in rows[1:]] == result["confusion"]
+    assert (finished / "model.int8.confusion.png").stat().st_size > 10_000
 
 
 def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path, tmp_path: Path) -> None:

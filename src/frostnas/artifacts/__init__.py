@@ -30,6 +30,7 @@ from frostnas.artifacts.results import (
     SeedResult,
     SlotResult,
     SplitRecord,
+    Throughput,
     TrainResult,
 )
 from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
@@ -74,6 +75,7 @@ __all__ = [
     "SplitRecord",
     "StemSpec",
     "Stored",
+    "Throughput",
     "Timing",
     "TrainResult",
     "Validation",

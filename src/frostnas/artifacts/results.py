@@ -247,6 +247,14 @@ class ClassScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Throughput:
+    """Speed at one batch size."""
+
+    batch: int
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What `frostnas evaluate` reports."""
 
@@ -259,4 +267,5 @@ class Evaluation:
     """Rows are true classes, columns named ones."""
     latency_ms_p50: float
     latency_ms_p90: float
+    throughput: tuple[Throughput, ...]
     size_bytes: int

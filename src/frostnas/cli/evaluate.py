@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from frostnas.artifacts import Evaluation
+from frostnas.artifacts import Evaluation, Throughput
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.data import load as load_data
@@ -15,10 +15,16 @@ from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import pick_device
 from frostnas.latency import measure_files
 from frostnas.report import tables
+from frostnas.report.confusion_plot import save_confusion
+
+BATCHES = (1, 4, 16, 64)
 
 
 def evaluate(config: Config, path: Path | None) -> Outcome:
-    """Score an exported file, or a run's INT8 file, on the test split of the data."""
+    """Score an exported file, or a run's INT8 file, on the test split of the data.
+
+    The confusion matrix goes beside the file, as `<file>.confusion.csv` and `.png`.
+    """
     path = path or Path(config.run_dir)
     file = path / INT8_NAME if path.is_dir() else path
     model = OnnxClassifier(file, config.latency.threads)
@@ -28,7 +34,7 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
-    timing = measure_files([file], config.latency)[0]
+    timing, *others = (measure_files([file], config.latency, batch)[0] for batch in BATCHES)
     result = Evaluation(
         path=str(file),
         images=len(answers.labels),
@@ -38,6 +44,10 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
         latency_ms_p50=timing.p50,
         latency_ms_p90=timing.p90,
+        throughput=tuple(
+            Throughput(batch, 1e3 * batch / one.p50) for batch, one in zip(BATCHES, (timing, *others), strict=True)
+        ),
         size_bytes=file.stat().st_size,
     )
+    save_confusion(result, file.with_name(f"{file.stem}.confusion"))
     return Outcome(result, tables.evaluation_view(result))

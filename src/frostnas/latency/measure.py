@@ -66,14 +66,14 @@ def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[Net
     return [session.models[str(index)].hot.p50 for index in range(len(specs))]
 
 
-def measure_files(paths: Sequence[Path], config: LatencyConfig) -> list[Timing]:
-    """Latency of ONNX files in a loop, ms for one image, in one interleaved session.
+def measure_files(paths: Sequence[Path], config: LatencyConfig, batch: int = 1) -> list[Timing]:
+    """Latency of ONNX files in a loop, ms per run of ``batch`` images, in one interleaved session.
 
     Raises:
         MeasuringError: the agent failed.
     """
     with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
-        job = Job(Path(name), replace(config, batch=1, rounds=max(config.rounds, FEW_ROUNDS)))
+        job = Job(Path(name), replace(config, batch=batch, rounds=max(config.rounds, FEW_ROUNDS)))
         for index, path in enumerate(paths):
             job.add(str(index), path)
         job.close()

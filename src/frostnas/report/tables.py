@@ -197,6 +197,10 @@ def evaluation_view(result: Evaluation) -> Group:
             ("top-1", f"{_percent(result.top1)} of {result.images} images"),
             ("top-5", _percent(result.top5)),
             ("latency", f"{_ms(result.latency_ms_p50)} (p90 {_ms(result.latency_ms_p90)})"),
+            (
+                "throughput",
+                ", ".join(f"{one.images_per_second:,.0f} images/s by {one.batch}" for one in result.throughput),
+            ),
             ("size", _kib(result.size_bytes)),
         ],
     )

@@ -1,0 +1,44 @@
+"""The confusion matrix of `frostnas evaluate` as a file and as a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from frostnas.artifacts import Evaluation, write_atomic
+
+NAMED, NUMBERED = 60, 20  # classes: above these the picture leaves out names, and counts
+
+
+def save_confusion(result: Evaluation, stem: Path) -> None:
+    """Write STEM.csv (rows are true classes, columns named ones, counts of images) and STEM.png."""
+    names = [one.name for one in result.classes]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["true \\ named", *names])
+    writer.writerows([name, *row] for name, row in zip(names, result.confusion, strict=True))
+    write_atomic(stem.with_name(f"{stem.name}.csv"), text.getvalue().encode())
+    _draw(result, names).savefig(stem.with_name(f"{stem.name}.png"), dpi=150)
+
+
+def _draw(result: Evaluation, names: list[str]) -> Figure:
+    counts = np.asarray(result.confusion)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = min(4 + 0.3 * len(names), 14)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    axes.set(xlabel="named", ylabel="true", title=f"top-1 {result.top1:.2%} of {result.images} images")
+    if len(names) <= NAMED:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+    if len(names) <= NUMBERED:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    return figure
