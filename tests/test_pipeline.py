@@ -106,7 +106,7 @@ def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> Non
     assert result["top1"] == report.int8.top1
     assert sum(sum(row) for row in result["confusion"]) == 360
     assert [one["batch"] for one in result["throughput"]] == [1, 4, 16, 64]
-    rows = list(csv.reader((finished / "model.int8.confusion.csv").open()))
+    rows = list(csv.reader((finished / "model.int8.confusion.csv").read_text().splitlines()))
     assert [[int(count) for count in row[1:]] for row in rows[1:]] == result["confusion"]
     assert (finished / "model.int8.confusion.png").stat().st_size > 10_000
 
