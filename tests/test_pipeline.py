@@ -25,7 +25,7 @@ from frostnas.pipeline import Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
-PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg"]
+PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg", "training.png"]
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
 
 
