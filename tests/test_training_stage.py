@@ -18,6 +18,7 @@ from frostnas.config import (
     AugmentConfig,
     Config,
     DataConfig,
+    DistillConfig,
     GradBoostConfig,
     GradBoostMode,
     OptimConfig,
@@ -26,6 +27,7 @@ from frostnas.config import (
     TrainConfig,
 )
 from frostnas.data import Splits, load
+from frostnas.data.memory import MemoryImages
 from frostnas.engine import Workspace
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
@@ -221,3 +223,19 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path, data:
     fingerprint = stage._fingerprint(config_of(gentle), data, NET)
     path.write_bytes(to_safetensors({name: tensor + 1 for name, tensor in weights.items()}))
     assert stage._fingerprint(config_of(gentle), data, NET) != fingerprint
+
+
+def test_a_student_learns_from_its_teacher_what_the_labels_deny(tmp_path: Path, data: Splits) -> None:
+    _, weights = trained(tmp_path / "teacher", data, config_of(replace(TRAIN, float_epochs=8)))
+    teacher = Net(NET, Scheme())
+    teacher.load_state_dict(weights)
+    set_state(teacher.eval(), QuantState.FLOAT)
+    assert isinstance(data.train, MemoryImages)
+    wrong = replace(data, train=replace(data.train, labels=(data.train.labels + 1) % 10))
+    top1 = []
+    for weight in (0.0, 1.0):
+        config = config_of(replace(TRAIN, float_epochs=8, epochs=4, distill=DistillConfig(weight=weight)))
+        with Workspace.open(tmp_path / str(weight), quiet=True) as workspace:
+            result, _ = training.run(config, wrong, NET, workspace, teacher)
+        top1.append(result.fake_quant.val)
+    assert top1[0] < 0.1 < 0.4 < top1[1]

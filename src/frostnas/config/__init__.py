@@ -7,6 +7,7 @@ from frostnas.config.schema import Config, Device
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
     BudgetConfig,
+    DistillConfig,
     ExportConfig,
     LatencyConfig,
     Paths,
@@ -29,6 +30,7 @@ __all__ = [
     "DataConfig",
     "DataName",
     "Device",
+    "DistillConfig",
     "ExportConfig",
     "GradBoostConfig",
     "GradBoostMode",

@@ -199,6 +199,18 @@ class SearchNetConfig:
 
 
 @dataclass
+class DistillConfig:
+    """Learning from another trained network besides the labels (Hinton et al. 2015)."""
+
+    teacher: str | None = None
+    """Run directory of a finished training on images of the same format; null for none."""
+    weight: float = bounded(0.5, 0, 1)
+    """Share of the teacher in the loss; the labels have the rest."""
+    temperature: float = bounded(4.0, 0.1)
+    """Divides the logits of both."""
+
+
+@dataclass
 class TrainConfig:
     """Stage 3: StatAssist, QAT with GradBoost, frozen ranges."""
 
@@ -226,6 +238,7 @@ class TrainConfig:
     """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
     weights: str | None = None
     """Path of a weights.safetensors to start from; a classifier of another size is left out."""
+    distill: DistillConfig = field(default_factory=DistillConfig)
     synchronise: bool = True
     """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""
     optim: OptimConfig = field(default_factory=OptimConfig)

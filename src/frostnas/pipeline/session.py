@@ -97,6 +97,23 @@ class Session:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
         return spec.with_classes(len(images.classes)).at_size(images.image_size)
 
+    @cached_property
+    def teacher(self) -> Net | None:
+        """`train.distill.teacher`: the network of a finished training, in floating point.
+
+        Raises:
+            InputError: it was not trained, or on images of another format.
+        """
+        given = self.config.train.distill.teacher
+        if given is None:
+            return None
+        trained = load(Path(given) / TRAIN, TrainResult).value
+        if trained.images != self.data.format:
+            raise InputError(f"train.distill.teacher={given}: was trained on images of another size, classes or scale")
+        net = load_net(Path(given) / WEIGHTS, trained).to(self.device)
+        set_state(net, QuantState.FLOAT)
+        return net
+
     def trained_net(self, trained: TrainResult) -> Net:
         """The run's trained network, evaluating as it is exported."""
         return load_net(self.path(WEIGHTS), trained).to(self.device)

@@ -174,7 +174,7 @@ def _search_net(session: Session) -> NetResult:
 
 
 def _train(session: Session) -> TrainResult:
-    result, state = training.run(session.config, session.data, session.net, session.workspace)
+    result, state = training.run(session.config, session.data, session.net, session.workspace, session.teacher)
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
         save_training_plot(session.path("metrics/train.csv"), session.path("training.png"))
@@ -219,6 +219,12 @@ def _profiled(session: Session) -> dict[str, str]:
     return {"block": sha256_of_value(session.block)}
 
 
+def _teacher(session: Session) -> dict[str, str]:
+    given = session.config.train.distill.teacher
+    path = Path(given or "") / WEIGHTS
+    return {"teacher": sha256_of(path)} if given and path.is_file() else {}
+
+
 def _other_tables(session: Session) -> dict[str, str]:
     """Hashes of the tables of `budget.others`."""
     paths = {Path(other.table) for other in session.config.budget.others if other.table}
@@ -258,7 +264,7 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {"net": sha256_of_value(session.net)},
+    lambda session: {"net": sha256_of_value(session.net), **_teacher(session)},
     _train,
 )
 EXPORTING = Stage(

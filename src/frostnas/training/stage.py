@@ -28,7 +28,9 @@ from frostnas.training.weights import start_from
 CHECKPOINT = "train.pt"
 
 
-def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tuple[TrainResult, dict[str, Tensor]]:
+def run(
+    config: Config, data: Splits, net: NetSpec, workspace: Workspace, teacher: Net | None = None
+) -> tuple[TrainResult, dict[str, Tensor]]:
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same config stopped.
 
     Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
@@ -52,8 +54,8 @@ def run(config: Config, data: Splits, net: NetSpec, workspace: Workspace) -> tup
             start_from(model, Path(config.train.weights))
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(data.train), config.train.batch_size, shuffled=True)
-        trainer = Trainer(model, config, steps, len(data.format.classes), world)
-        saver = Saver(trainer, workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net))
+        trainer = Trainer(model, config, steps, len(data.format.classes), world, teacher)
+        saver = Saver(trainer, workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net, teacher))
         if saver.resume():
             done = trainer.progress
             workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
@@ -139,9 +141,10 @@ def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
     return Accuracy(val=evaluate(model, data.val), test=evaluate(model, data.test))
 
 
-def _fingerprint(config: Config, data: Splits, net: NetSpec) -> str:
+def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: Net | None = None) -> str:
     """Hash of everything that the weights depend on."""
     where = replace(config.data, root="", workers=0, download=False)
     weights = config.train.weights and sha256_of(Path(config.train.weights))
     parts = [to_plain(part) for part in (replace(config.train, weights=weights), config.quant, where)]
-    return sha256_of_value([config.seed, *parts, data.record, net])
+    taught = teacher and hashlib.sha256(to_safetensors(teacher.state_dict())).hexdigest()
+    return sha256_of_value([config.seed, *parts, data.record, net, taught])

@@ -20,6 +20,7 @@ from frostnas.engine.distributed import World, total
 from frostnas.engine.synchronise import synchronise
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
+from frostnas.training.distill import distilled
 from frostnas.training.mixing import grown_size, make_mixer, resized
 from frostnas.training.phases import phase_of
 from frostnas.training.position import Best, Progress
@@ -35,9 +36,16 @@ class Trainer:
     """Model, optimizer, GradBoost, weight average and position: all that a checkpoint holds."""
 
     def __init__(
-        self, model: nn.Module, config: Config, steps_per_epoch: int, classes: int, world: World | None = None
+        self,
+        model: nn.Module,
+        config: Config,
+        steps_per_epoch: int,
+        classes: int,
+        world: World | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.model, self.config, self.steps_per_epoch = model, config, steps_per_epoch
+        self.teacher = teacher
         self.world = world or World()
         self.device = next(model.parameters()).device
         train, boost = config.train, config.quant.gradboost
@@ -106,6 +114,8 @@ class Trainer:
             with torch.autocast(self.device.type, half, enabled=self.config.train.amp):
                 logits = network(pixels)
             loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.train.label_smoothing)
+            if self.teacher is not None:
+                loss = distilled(loss, logits.float(), self.teacher, pixels, self.config.train.distill)
             self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self._sums += torch.stack([loss.detach() * len(labels), (logits.argmax(1) == labels).sum()])
