@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def search(run_dir: Path, processes: int, strategy: str) -> subprocess.Completed
     words = ["-m", "frostnas", "search-net", f"run_dir={run_dir}", *TINY, *KEYS, f"search_net={strategy}"]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     line = [sys.executable, *(torchrun if processes > 1 else []), *words]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    alike = {**os.environ, "OMP_NUM_THREADS": "1"}  # torchrun's own default; sums depend on the number of threads
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=alike)
 
 
 @pytest.mark.parametrize("strategy", ["evolution", pytest.param("gradient", marks=pytest.mark.slow)])

@@ -161,11 +161,12 @@ def _latency_view(table: LatencyTable, path: Path) -> Group:
 
 def _latency_rows(table: LatencyTable) -> list[tuple[str, str]]:
     held, made = table.held_out, table.protocol
+    integer = made.precision == "int8"
     return [
         ("measured on", f"{table.host.cpu} ({table.host.machine}), {made.threads} thread(s), CPU {list(made.cpus)}"),
         ("CPU flags", " ".join(table.host.cpu_flags) or "none that matter for INT8"),
         ("runtime", f"{made.runtime} {made.runtime_version}, {made.precision}, batch {made.batch}"),
-        ("integers", f"{made.activation_type} activations, {made.weight_bits}-bit weights"),
+        *([("integers", f"{made.activation_type} activations, {made.weight_bits}-bit weights")] if integer else []),
         ("entries", f"{len(table.rows)} workloads"),
         (
             "held-out error",
