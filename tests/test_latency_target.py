@@ -62,6 +62,17 @@ def test_another_runtime_version_or_thread_count_is_another_table(change: dict[s
         check_table(other, config_of(), PATH)
 
 
+@pytest.mark.parametrize("change", [{"precision": "fp32"}, {"batch": 4}])
+@pytest.mark.parametrize("words", [[], ["target_cpu=raspberry"]])
+def test_a_table_of_another_precision_or_batch_is_refused_for_any_target(
+    change: dict[str, object], words: list[str]
+) -> None:
+    made = replace(of_here(), host=BOARD) if words else of_here()
+    other = replace(made, protocol=replace(made.protocol, **change))
+    with pytest.raises(InputError, match=r"latency\.precision.*latency\.batch"):
+        check_table(other, config_of(*words), PATH)
+
+
 def test_weight_bits_are_those_of_the_table_or_what_the_cpu_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

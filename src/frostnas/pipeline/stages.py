@@ -191,11 +191,12 @@ def _export(session: Session) -> ExportReport:
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:
-    """What the table says of a network on the target; None where it was made otherwise, or for another space."""
+    """What the table says of the exported network on the target; None where it was made otherwise."""
     if not session.table_path.exists():
         return None
     table = session.table
-    holds = table.covers(net) and difference(table, session.config.latency) is None
+    of_one_int8_image = (table.protocol.precision, table.protocol.batch) == ("int8", 1)
+    holds = of_one_int8_image and table.covers(net) and difference(table, session.config.latency) is None
     return table.predict_ms(net) if holds else None
 
 

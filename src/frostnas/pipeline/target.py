@@ -48,9 +48,15 @@ def check_table(table: LatencyTable, config: Config, path: Path) -> None:
     `target_cpu`, or a target other than this machine, names it.
 
     Raises:
-        InputError: the table is of another machine, or of another integer scheme.
+        InputError: the table is of another machine, integer scheme, precision or batch.
     """
-    made, target = table.protocol, config.latency.target.name
+    made, latency = table.protocol, config.latency
+    target = latency.target.name
+    if (made.precision, made.batch) != (latency.precision.value, latency.batch):
+        raise InputError(
+            f"{path}: was measured in {made.precision}, batch {made.batch}; "
+            f"the config has {latency.precision.value} (latency.precision), {latency.batch} (latency.batch)"
+        )
     kind = "int8" if config.quant.signed_activations else "uint8"
     if (made.weight_bits, made.activation_type) != (config.quant.weight_bits, kind):
         raise InputError(
@@ -65,7 +71,7 @@ def check_table(table: LatencyTable, config: Config, path: Path) -> None:
         if table.target != target.value:
             raise InputError(f"{path}: was measured with latency/target={table.target}, not {target.value}")
         return
-    other = difference(table, config.latency)
+    other = difference(table, latency)
     if other:
         raise InputError(
             f"{path}: was measured {other}; to search for that machine name it: target_cpu='{table.host.cpu}'"
