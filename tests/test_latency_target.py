@@ -38,7 +38,7 @@ def test_a_table_of_this_machine_holds_here() -> None:
     [
         ([], "target_cpu='Raspberry Pi 5 Model B'"),
         (["target_cpu=Cortex"], "target_cpu=Cortex"),
-        (["latency/target=ssh", "host=pi@board"], "latency/target=local, not ssh"),
+        (["latency/target=ssh", "host=pi@board"], "latency/target=local, not ssh host=pi@board"),
         (["target_cpu=raspberry", "quant.weight_bits=7"], "quant.weight_bits"),
     ],
 )
@@ -50,7 +50,10 @@ def test_a_table_of_another_machine_is_refused(words: list[str], said: str) -> N
 def test_a_table_of_another_machine_serves_once_it_is_named() -> None:
     made = replace(of_here(), host=BOARD)
     check_table(made, config_of("target_cpu=raspberry pi"), PATH)
-    check_table(replace(made, target="ssh"), config_of("latency/target=ssh", "host=pi@board"), PATH)
+    far = replace(made, target="ssh", address="pi@board")
+    check_table(far, config_of("latency/target=ssh", "host=pi@board"), PATH)
+    with pytest.raises(InputError, match="ssh host=pi@board, not ssh host=other"):
+        check_table(far, config_of("latency/target=ssh", "host=other"), PATH)
     assert "Raspberry" in (difference(made, config_of().latency) or "")
 
 

@@ -163,6 +163,8 @@ class LatencyTable:
     """Empty in the JSON: `latency.csv` holds them."""
     target: str = "local"
     """`local`, `ssh` or `bundle`."""
+    address: str = ""
+    """`ssh`: the host, as the config named it."""
     operations: tuple[OperationShare, ...] = ()
     """Where the time of whole networks goes, largest first; empty where the runtime does not say."""
     warnings: tuple[str, ...] = ()

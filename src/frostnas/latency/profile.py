@@ -64,6 +64,7 @@ def run(
         csv_sha256="",
         rows=tuple(row_of(w, session.models[w.key].hot, session.models[w.key].round_robin) for w in workloads),
         target=latency.target.name.value,
+        address=latency.target.host,
         operations=shares(session.operations),
         warnings=found,
     )

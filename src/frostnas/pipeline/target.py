@@ -68,8 +68,10 @@ def check_table(table: LatencyTable, config: Config, path: Path) -> None:
             raise InputError(f"target_cpu={config.target_cpu}: {path} was measured on {table.host.cpu}")
         return
     if target is not TargetName.local:
-        if table.target != target.value:
-            raise InputError(f"{path}: was measured with latency/target={table.target}, not {target.value}")
+        wanted = (target.value, latency.target.host)
+        if (table.target, table.address) != wanted:
+            measured, now = (" host=".join(filter(None, one)) for one in ((table.target, table.address), wanted))
+            raise InputError(f"{path}: was measured with latency/target={measured}, not {now}")
         return
     other = difference(table, latency)
     if other:
