@@ -180,6 +180,7 @@ def _rank(rank: int, folder: str) -> None:
         model(data).square().mean().backward()
         optimizer.step()
     torch.save([p.detach() for p in model.parameters()], f"{folder}/{rank}.pt")
+    dist.barrier()  # a rank that leaves early can abort the other
     dist.destroy_process_group()
 
 

@@ -46,6 +46,7 @@ def trained(rank: int, size: int, folder: Path) -> None:
     if rank == 0:
         torch.save(supernet.state_dict(), folder / f"{size}.pt")
     if size > 1:
+        dist.barrier()  # a rank that leaves early can abort the other
         dist.destroy_process_group()
 
 
