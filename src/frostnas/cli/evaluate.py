@@ -10,8 +10,7 @@ from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.data import load as load_data
 from frostnas.deploy.evaluation import answer, confusion_matrix, scores
-from frostnas.deploy.export import INT8_NAME
-from frostnas.deploy.runtime import OnnxClassifier
+from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.engine import pick_device
 from frostnas.latency import measure_files
 from frostnas.report import tables

@@ -10,11 +10,11 @@ import numpy as np
 from rich.table import Table
 
 from frostnas.cli.outcome import Outcome
-from frostnas.deploy.runtime import OnnxClassifier
+from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.errors import InputError
 from frostnas.picture import Bytes, fit, normalised, read_picture
 
-MODEL, TOP = "model.int8.onnx", 5
+TOP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def predict(path: Path, pictures: Sequence[str]) -> Outcome:
     Raises:
         InputError: one of the files is missing or cannot be read.
     """
-    model = OnnxClassifier(path / MODEL if path.is_dir() else path)
+    model = OnnxClassifier(path / INT8_NAME if path.is_dir() else path)
     images, found = model.images, []
     for word in pictures:
         pixels = normalised(fit(_picture(Path(word)), images.image_size)[None], images.mean, images.std)

@@ -14,13 +14,12 @@ from frostnas.data import Images
 from frostnas.deploy.difference import as_text, layer_differences
 from frostnas.deploy.emitter import emit_net
 from frostnas.deploy.integer_check import float_operations
-from frostnas.deploy.runtime import OnnxClassifier, metadata_of
+from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of
 from frostnas.engine import predict
 from frostnas.nets import Net
 from frostnas.quant import QuantState, check_ranges, set_state
 from frostnas.version import __version__
 
-INT8_NAME, FP32_NAME = "model.int8.onnx", "model.fp32.onnx"
 BATCH = 256
 SHOWN_IMAGES = 32  # that layers are compared on
 TimeFiles = Callable[[Sequence[Path]], Sequence[Timing]]

@@ -15,6 +15,7 @@ from frostnas.artifacts import ImageFormat
 from frostnas.errors import InputError
 
 INPUT, OUTPUT = "image", "logits"
+INT8_NAME, FP32_NAME = "model.int8.onnx", "model.fp32.onnx"  # in a run directory
 
 
 def metadata_of(images: ImageFormat, net_sha256: str, version: str) -> dict[str, str]:

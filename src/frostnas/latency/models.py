@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from torch import nn
 
 from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
@@ -18,16 +18,6 @@ from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, QTensor, QuantState, Scheme, set_state
 
 SAMPLES, SIDE = 4, 8  # random inputs that set the ranges, and their size; a latency does not depend on them
-
-
-def empty_model() -> onnx.ModelProto:
-    """What a run costs before any work is done."""
-    nodes = [helper.make_node("Identity", ["input"], ["output"])]
-    shape = (1, 8)
-    graph = helper.make_graph(
-        nodes, "empty", [tensor("input", shape, TensorProto.UINT8)], [tensor("output", shape, TensorProto.UINT8)]
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 @contextmanager

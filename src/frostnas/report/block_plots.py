@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frostnas.artifacts import BlockHistoryRow, BlockResult, BlockSpec
+from frostnas.report.figures import save_figure
 
 FORMATS = ("png", "svg")
 HEIGHT, STEP = 0.4, 0.8  # of a box in the block's graph, and the distance between rows
@@ -24,7 +25,7 @@ def write_block_plots(result: BlockResult, folder: Path) -> list[Path]:
     for name, figure in figures.items():
         for kind in FORMATS:
             paths.append(folder / f"{name}.{kind}")
-            figure.savefig(paths[-1], dpi=130, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None)
+            save_figure(figure, paths[-1], dpi=130, bbox_inches="tight")
     return paths
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from frostnas.artifacts import Evaluation, write_atomic
+from frostnas.report.figures import save_figure
 
 NAMED, NUMBERED = 60, 20  # classes: above these the picture leaves out names, and counts
 
@@ -22,7 +23,7 @@ def save_confusion(result: Evaluation, stem: Path) -> None:
     writer.writerow(["true \\ named", *names])
     writer.writerows([name, *row] for name, row in zip(names, result.confusion, strict=True))
     write_atomic(stem.with_name(f"{stem.name}.csv"), text.getvalue().encode())
-    _draw(result, names).savefig(stem.with_name(f"{stem.name}.png"), dpi=150)
+    save_figure(_draw(result, names), stem.with_name(f"{stem.name}.png"), dpi=150)
 
 
 def _draw(result: Evaluation, names: list[str]) -> Figure:

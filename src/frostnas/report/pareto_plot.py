@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from frostnas.artifacts import NetResult, ParetoRow, write_atomic
+from frostnas.artifacts import NetResult, ParetoRow
+from frostnas.report.figures import save_figure
 
 SEARCHED, FRONT, PICK, KNOWN = "#9aa5b1", "#1f6feb", "#d1242f", "#4d7c0f"
 
@@ -19,12 +18,8 @@ def save_pareto_plot(folder: Path, result: NetResult, rows: Sequence[ParetoRow])
     """Write `pareto.png` and `pareto.svg`, and return their paths; equal artifacts give equal files."""
     figure = pareto_figure(result, rows)
     paths = folder / "pareto.png", folder / "pareto.svg"
-    metadata: tuple[dict[str, str | None], ...] = ({"Software": None}, {"Date": None, "Creator": None})
-    for path, drop in zip(paths, metadata, strict=True):
-        content = io.BytesIO()
-        with rc_context({"svg.hashsalt": "frostnas"}):  # names inside the SVG that do not change from run to run
-            figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=drop)
-        write_atomic(path, content.getvalue())
+    for path in paths:
+        save_figure(figure, path, dpi=150)
     return paths
 
 

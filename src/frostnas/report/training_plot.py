@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from frostnas.artifacts import write_atomic
+from frostnas.report.figures import save_figure
 
 SHADES = {"float": "#dbeafe", "qat": "#dcfce7", "frozen": "#fef3c7"}
 
 
 def save_training_plot(metrics: Path, path: Path) -> None:
     """Read one row per epoch from ``metrics`` and write a PNG; phases are shaded."""
-    content = io.BytesIO()
-    training_figure(pd.read_csv(metrics)).savefig(content, format="png", dpi=150, metadata={"Software": None})
-    write_atomic(path, content.getvalue())
+    save_figure(training_figure(pd.read_csv(metrics)), path, dpi=150)
 
 
 def training_figure(rows: pd.DataFrame) -> Figure:

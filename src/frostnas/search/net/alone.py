@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from frostnas.engine.distributed import World
 from frostnas.quant import Scheme
 from frostnas.search.net.budget import Task
 from frostnas.search.net.loop import train
+from frostnas.search.net.policy import NothingLearnt
 from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.strategies import Scored, best_of, several
 from frostnas.search.net.supernet import Supernet
@@ -23,7 +23,7 @@ from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch, arch_name
 
 
-class OnePath:
+class OnePath(NothingLearnt):
     """The policy that trains one network and nothing else."""
 
     def __init__(self, arch: Arch) -> None:
@@ -31,15 +31,6 @@ class OnePath:
 
     def path(self, epoch: int, step: int) -> Arch:
         return self.arch
-
-    def learn(self, epoch: int, step: int) -> None:
-        pass
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
 
 
 def search_alone(

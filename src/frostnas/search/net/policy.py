@@ -26,14 +26,8 @@ class Policy(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class UniformPaths:
-    """Every decision uniform; nothing is learnt (Guo et al. 2020, 3.2)."""
-
-    def __init__(self, space: NetworkSpace, seed: int) -> None:
-        self.space, self.seed = space, seed
-
-    def path(self, epoch: int, step: int) -> Arch:
-        return self.space.draw(random.Random(derived_seed(self.seed, epoch, step)))
+class NothingLearnt:
+    """What a policy does whose paths do not depend on the training."""
 
     def learn(self, epoch: int, step: int) -> None:
         pass
@@ -43,3 +37,13 @@ class UniformPaths:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pass
+
+
+class UniformPaths(NothingLearnt):
+    """Every decision uniform; nothing is learnt (Guo et al. 2020, 3.2)."""
+
+    def __init__(self, space: NetworkSpace, seed: int) -> None:
+        self.space, self.seed = space, seed
+
+    def path(self, epoch: int, step: int) -> Arch:
+        return self.space.draw(random.Random(derived_seed(self.seed, epoch, step)))
