@@ -144,6 +144,17 @@ def test_predict_names_what_it_cannot_read(finished: Path, tmp_path: Path) -> No
         assert f"{word}: {said}" in done.stderr
 
 
+def test_a_finished_run_teaches_another_and_its_weights_count(finished: Path, tmp_path: Path) -> None:
+    words = [f"net={finished / 'net.json'}", f"train.distill.teacher={finished}"]
+    done = command(tmp_path / "student", "train", *words)
+    assert done.returncode == 0, done.stderr
+    assert "train: already done" in command(tmp_path / "student", "train", *words).stdout
+    other = command(tmp_path / "student", "train", words[0], "train.distill.teacher=null")
+    assert other.returncode == 2 and "train.distill.teacher" in other.stderr
+    missing = command(tmp_path / "other", "train", words[0], f"train.distill.teacher={tmp_path}")
+    assert missing.returncode == 2 and f"{tmp_path / 'train.json'}: no such file" in missing.stderr
+
+
 def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:
     import shutil
 

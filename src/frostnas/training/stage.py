@@ -71,7 +71,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
     if not best.quantized:
         calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = _weights(model)
     counts, scheme = count(net), Scheme.of(config.quant)
     result = TrainResult(
         net=net,
@@ -89,6 +89,11 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
         seconds=trainer.progress.seconds,
     )
     return result, weights
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """What is kept of a network, wherever and in whatever memory format it is."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
 def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -> None:
@@ -146,5 +151,5 @@ def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: Net | None
     where = replace(config.data, root="", workers=0, download=False)
     weights = config.train.weights and sha256_of(Path(config.train.weights))
     parts = [to_plain(part) for part in (replace(config.train, weights=weights), config.quant, where)]
-    taught = teacher and hashlib.sha256(to_safetensors(teacher.state_dict())).hexdigest()
+    taught = teacher and hashlib.sha256(to_safetensors(_weights(teacher))).hexdigest()
     return sha256_of_value([config.seed, *parts, data.record, net, taught])
