@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
-from frostnas.deploy.difference import as_text, layer_differences
+from frostnas.deploy.difference import LayerDifference, as_text, layer_differences
 from frostnas.deploy.emitter import emit_net
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
@@ -57,3 +57,10 @@ def test_a_broken_layer_is_the_first_that_differs(net: Net, tmp_path: Path) -> N
     assert first.layer == "layers.0.expand"
     assert first.steps > 5
     assert "layers.0.expand" in as_text(found)
+
+
+def test_a_rounding_tie_far_before_the_broken_layer_does_not_hide_it() -> None:
+    shares = {3: 0.000001, 40: 0.9, 41: 0.8}
+    text = as_text([LayerDifference(f"layers.{at}", shares.get(at, 0.0), 1.0) for at in range(50)])
+    assert "layers.40 " in text and "layers.2 " not in text
+    assert "3 of 50 layers" in text

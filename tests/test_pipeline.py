@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import numpy_helper
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -19,9 +22,12 @@ import frostnas
 from frostnas.config.compose import compose_config
 from frostnas.data.normalise import Normalise
 from frostnas.data.pictures import FilePictures, fit_tensor
+from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.export import ParityError
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
-from frostnas.pipeline import Session
+from frostnas.nets import Net
+from frostnas.pipeline import STAGES, Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
@@ -155,9 +161,28 @@ def test_a_finished_run_teaches_another_and_its_weights_count(finished: Path, tm
     assert missing.returncode == 2 and f"{tmp_path / 'train.json'}: no such file" in missing.stderr
 
 
-def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:
-    import shutil
+def test_a_file_that_does_not_do_what_was_trained_fails_the_export(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
 
+    def broken(net: Net, metadata: dict[str, str], *, quantized: bool) -> onnx.ModelProto:
+        model = emit_net(net, metadata, quantized=quantized)
+        if quantized:
+            weight = next(one for one in model.graph.initializer if one.name == "stem.weight")
+            weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
+        return model
+
+    monkeypatch.setattr("frostnas.deploy.export.emit_net", broken)
+    config = compose_config([*TINY, f"run_dir={copy}"])
+    with Workspace.open(copy, quiet=True) as workspace, pytest.raises(ParityError) as caught:
+        STAGES["export"].run(Session(config, workspace), force=True)
+    table = str(caught.value).splitlines()
+    assert "agrees with fake-quant" in table[0] and "(1 of " in table[2] and "stem " in table[3]
+
+
+def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     with (copy / "latency.csv").open("a") as file:

@@ -19,7 +19,6 @@ from frostnas.nets import Net
 from frostnas.nets.trace import trace
 from frostnas.quant import QTensor
 
-SHOWN = 10
 Values = NDArray[np.float32]
 
 
@@ -81,12 +80,12 @@ def _compare(
 
 
 def as_text(differences: Sequence[LayerDifference]) -> str:
-    """A table from the first layer on that differs, as lines."""
+    """A table of all layers from the first that differs, as lines: a tie may come long before the fault."""
     first = next((number for number, one in enumerate(differences) if one.share), len(differences))
     width = max((len(one.layer) for one in differences), default=0)
     lines = [
         f"  {'layer':{width}}  differ  largest, in steps",
         f"  ({first} of {len(differences)} layers before are equal)",
     ]
-    lines += [f"  {one.layer:{width}}  {one.share:6.2%}  {one.steps:.1f}" for one in differences[first : first + SHOWN]]
+    lines += [f"  {one.layer:{width}}  {one.share:6.2%}  {one.steps:.1f}" for one in differences[first:]]
     return "\n".join(lines)
