@@ -22,6 +22,7 @@ from frostnas.latency.targets import OnRound, open_target
 from frostnas.quant import Scheme
 
 PROFILED = 4  # whole networks whose operations are timed one by one
+LEAST_HELD_OUT = 2
 
 
 def run(
@@ -45,7 +46,8 @@ def run(
             target.measure(job.folder, _steps(bar))
     session = job.session()
     samples = [_sample(net, session.models, _net_name(index)) for index, net in enumerate(nets)]
-    fitted, held_out = samples[: latency.fit_networks], samples[latency.fit_networks :]
+    cut = min(latency.fit_networks, len(samples) - LEAST_HELD_OUT)  # a small space has fewer networks than asked for
+    fitted, held_out = samples[:cut], samples[cut:]
     fit = calibration.fit(fitted)
     checked = calibration.validate(fit, held_out)
     repeatability = float(np.median([_spread(session.models[w.key].hot) for w in workloads]))
