@@ -12,7 +12,7 @@ from frostnas.artifacts import Host, LatencyTable, Provenance, save, write_rows
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.errors import InputError
-from frostnas.pipeline.target import check_table, difference, with_weight_bits
+from frostnas.pipeline.target import check_table, difference, with_integers
 from tests.latency_parts import table
 
 BOARD = Host("aarch64", "Raspberry Pi 5 Model B", ("asimddp",), "Linux")
@@ -20,7 +20,7 @@ PATH = Path("latency.json")
 
 
 def config_of(*words: str) -> Config:
-    return with_weight_bits(compose_config(["quant.weight_bits=8", *words]), PATH)
+    return with_integers(compose_config(["quant.weight_bits=8", "quant.signed_activations=false", *words]), PATH)
 
 
 def of_here() -> LatencyTable:
@@ -76,16 +76,38 @@ def test_a_table_of_another_precision_or_batch_is_refused_for_any_target(
         check_table(other, config_of(*words), PATH)
 
 
-def test_weight_bits_are_those_of_the_table_or_what_the_cpu_asks_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("machine", "flags", "words", "bits", "signed"),
+    [
+        ("x86_64", ("avx2",), [], 7, False),
+        ("x86_64", ("avx2", "avx512_vnni"), [], 8, False),
+        ("aarch64", (), [], 8, True),
+        ("aarch64", ("asimddp",), [], 8, True),
+        ("aarch64", ("asimddp", "i8mm"), [], 8, False),
+        ("aarch64", ("asimddp",), ["latency=openvino"], 8, False),
+        ("aarch64", ("asimddp",), ["quant.signed_activations=false", "quant.weight_bits=7"], 7, False),
+    ],
+)
+def test_integers_are_what_the_cpu_asks_for_unless_named(
+    machine: str,
+    flags: tuple[str, ...],
+    words: list[str],
+    bits: int,
+    signed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path, config = tmp_path / "latency.json", compose_config()
-    for flags, bits in ((("avx2",), 7), (("avx2", "avx512_vnni"), 8)):
-        host = Host("x86_64", "a CPU", flags, "Linux")
-        monkeypatch.setattr("frostnas.pipeline.target.target_host", lambda latency, host=host: host)
-        assert with_weight_bits(config, path).quant.weight_bits == bits
-    made = replace(of_here(), protocol=replace(of_here().protocol, weight_bits=7))
-    digest = write_rows(path.with_suffix(".csv"), made.rows)
-    save(path, replace(made, rows=(), csv_sha256=digest), Provenance())
-    assert with_weight_bits(config, path).quant.weight_bits == 7
-    assert with_weight_bits(compose_config(["quant.weight_bits=8"]), path).quant.weight_bits == 8
+    host = Host(machine, "a CPU", flags, "Linux")
+    monkeypatch.setattr("frostnas.pipeline.target.target_host", lambda latency: host)
+    quant = with_integers(compose_config(words), tmp_path / "latency.json").quant
+    assert (quant.weight_bits, quant.signed_activations) == (bits, signed)
+
+
+def test_integers_are_those_of_the_table_unless_named(tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    made = replace(of_here(), protocol=replace(of_here().protocol, weight_bits=7, activation_type="int8"))
+    save(path, replace(made, rows=(), csv_sha256=write_rows(path.with_suffix(".csv"), made.rows)), Provenance())
+    quant = with_integers(compose_config(), path).quant
+    assert (quant.weight_bits, quant.signed_activations) == (7, True)
+    quant = with_integers(compose_config(["quant.weight_bits=8"]), path).quant
+    assert (quant.weight_bits, quant.signed_activations) == (8, True)

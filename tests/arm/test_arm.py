@@ -56,7 +56,7 @@ def job_of(folder: Path, latency: LatencyConfig, scheme: Scheme) -> Job:
     return job
 
 
-@pytest.mark.parametrize("scheme", [Scheme(8), Scheme(7)], ids=["8-bit", "7-bit"])
+@pytest.mark.parametrize("scheme", [Scheme(8), Scheme(7), Scheme(8, True)], ids=["8-bit", "7-bit", "int8"])
 def test_int8_outputs_on_arm_are_those_of_x86_to_the_bit(machine: TargetConfig, scheme: Scheme, tmp_path: Path) -> None:
     vnni = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(this_host().cpu_flags)
     if scheme.weight_bits == 8 and this_host().machine == "x86_64" and not vnni:
@@ -78,6 +78,7 @@ def test_a_table_from_an_emulated_machine_says_so(machine: TargetConfig, tmp_pat
     assert "this CPU is emulated" in " ".join(done.output.split())
     table = load_table(tmp_path / "run" / "latency.json")
     assert (table.host.machine, table.host.emulated, table.target) == ("aarch64", True, "ssh")
+    assert table.protocol.activation_type == ("uint8" if "i8mm" in table.host.cpu_flags else "int8")
     assert all(row.hot_ms_p50 > 0 for row in table.rows)
 
 

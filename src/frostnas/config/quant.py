@@ -37,8 +37,8 @@ class QuantConfig:
 
     weight_bits: int | None = chosen(None, 7, 8)
     """null: 7 for x86 CPUs without VNNI, whose sums of 8-bit products can overflow, else 8."""
-    signed_activations: bool = False
-    """int8 activations in place of uint8."""
+    signed_activations: bool | None = None
+    """int8 activations in place of uint8. null: on ARM CPUs without i8mm under ONNX Runtime, nowhere else."""
     averaging: float = bounded(0.01, 1e-4, 1)
     """Weight of the newest batch in an activation range."""
     gradboost: GradBoostConfig = field(default_factory=GradBoostConfig)

@@ -16,6 +16,15 @@ def saturates(host: Host) -> bool:
     return host.machine in ("x86_64", "AMD64") and not set(VNNI) & set(host.cpu_flags)
 
 
+def prefers_signed(host: Host) -> bool:
+    """Whether ONNX Runtime has better kernels for int8 than for uint8 activations on the CPU.
+
+    On arm64 its product for symmetric weights, which runs the 1x1 convolutions, takes int8 only. It has no i8mm form,
+    where the general product has one for uint8. This was read in its source (`MLAS_PLATFORM`), not measured.
+    """
+    return host.machine in ("aarch64", "arm64") and "i8mm" not in host.cpu_flags
+
+
 def doubts(host: Host, governor: str, weight_bits: int, repeatability: float, held_out: Validation) -> Iterator[str]:
     """One sentence each, with the figure and what to do."""
     if host.emulated:

@@ -25,7 +25,7 @@ from frostnas.data import load as load_data
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
-from frostnas.pipeline.target import with_weight_bits
+from frostnas.pipeline.target import with_integers
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -41,7 +41,7 @@ class Session:
 
     def __init__(self, config: Config, workspace: Workspace) -> None:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
-        self.config = with_weight_bits(config, self.table_path)
+        self.config = with_integers(config, self.table_path)
         self.workspace = workspace
         seed_all(config.seed)
 

@@ -7,26 +7,35 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from frostnas.artifacts import LatencyTable, load
-from frostnas.config import Config, LatencyConfig, TargetName
+from frostnas.config import Config, LatencyConfig, RuntimeName, TargetName
 from frostnas.errors import InputError
-from frostnas.latency import saturates, target_host
+from frostnas.latency import prefers_signed, saturates, target_host
 
 
-def with_weight_bits(config: Config, table_path: Path) -> Config:
-    """The config with `quant.weight_bits` filled in where it is null: that of the table, else what the CPU asks for.
+def with_integers(config: Config, table_path: Path) -> Config:
+    """The config with `quant.weight_bits` and `quant.signed_activations` filled in where they are null.
 
-    A bundle's machine cannot be asked; 8 bits are taken for it, and the table made from its results says where they
-    may overflow.
+    They are those of the table if there is one, else what the target's CPU asks for. A bundle's machine cannot be
+    asked; 8 bits and uint8 are taken for it, and the table made from its results says where sums may overflow.
     """
-    if config.quant.weight_bits is not None:
+    quant, latency = config.quant, config.latency
+    if None not in (quant.weight_bits, quant.signed_activations):
         return config
     if table_path.is_file():
-        bits = load(table_path, LatencyTable).value.protocol.weight_bits
-    elif config.latency.target.name is TargetName.bundle:
-        bits = 8
+        made = load(table_path, LatencyTable).value.protocol
+        bits, signed = made.weight_bits, made.activation_type == "int8"
+    elif latency.target.name is TargetName.bundle:
+        bits, signed = 8, False
     else:
-        bits = 7 if saturates(target_host(config.latency)) else 8
-    return replace(config, quant=replace(config.quant, weight_bits=bits))
+        host = target_host(latency)
+        bits = 7 if saturates(host) else 8
+        signed = latency.runtime is RuntimeName.onnxruntime and prefers_signed(host)
+    chosen = replace(
+        quant,
+        weight_bits=bits if quant.weight_bits is None else quant.weight_bits,
+        signed_activations=signed if quant.signed_activations is None else quant.signed_activations,
+    )
+    return replace(config, quant=chosen)
 
 
 def difference(table: LatencyTable, latency: LatencyConfig) -> str | None:

@@ -47,8 +47,8 @@ class Scheme:
 
     @classmethod
     def of(cls, config: QuantConfig) -> Scheme:
-        """What the config says, with 8 bits where it leaves them open."""
-        return cls(config.weight_bits or 8, config.signed_activations, config.averaging)
+        """What the config says, with 8 bits and uint8 where it leaves them open."""
+        return cls(config.weight_bits or 8, bool(config.signed_activations), config.averaging)
 
     @property
     def weight_max(self) -> int:
