@@ -20,8 +20,8 @@ demo: $(STAMP)  ## search, train and export on the bundled digits
 	$(BIN)/frostnas run
 
 check: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -44,8 +44,8 @@ bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/ablation_qat.py
 
 fmt: $(STAMP)  ## format the code
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
 
 clean:  ## remove what the other targets made, but not runs/
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
