@@ -1,15 +1,18 @@
-"""The code blocks of a page in `docs/`, as a reader would use them."""
+"""What `docs/` refer to, as a reader would use it: the code blocks of a page, and scripts outside the package."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-DOCS = Path(__file__).parents[1] / "docs"
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -49,3 +52,14 @@ def run(block: Block, folder: Path, timeout: float) -> str:
     )
     assert done.returncode == 0, f"{block.text}\n{done.stderr}"
     return done.stdout
+
+
+def load_script(path: str) -> ModuleType:
+    """A script of the repository as a module."""
+    file = REPOSITORY / path
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
-import pytest
 import torch
 
 from frostnas.quant import QuantState, set_state
-from tests.pages import blocks
+from tests.pages import REPOSITORY, blocks, load_script
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "detector.py"
-
-
-@pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("detector", EXAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+EXAMPLE = "examples/detector.py"
 
 
-def test_a_few_steps_lower_the_loss_in_floating_point_and_fake_quantized(example: ModuleType) -> None:
+def test_a_few_steps_lower_the_loss_in_floating_point_and_fake_quantized() -> None:
+    example = load_script(EXAMPLE)
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     detector = example.make_detector()
@@ -52,5 +39,6 @@ def test_the_code_in_the_docs_is_the_example_s() -> None:
 
     shown = [block for block in blocks("detection.md") if block.language == "python"]
     assert len(shown) == 2
+    source = (REPOSITORY / EXAMPLE).read_text()
     for block in shown:
-        assert lines(block.text) in lines(EXAMPLE.read_text())
+        assert lines(block.text) in lines(source)
