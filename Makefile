@@ -37,9 +37,11 @@ test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 machine; needs root
 
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/qat_speed.py --compile
+	$(BIN)/python benchmarks/imagenet_cost.py
 	$(BIN)/python benchmarks/qat_peers.py
 	$(BIN)/python benchmarks/block_cost.py
 	$(BIN)/python benchmarks/latency_prediction.py
+	$(BIN)/python benchmarks/runtime_settings.py
 	$(BIN)/python benchmarks/net_search.py runs/bench/step step
 	$(BIN)/python benchmarks/ablation_qat.py
 
