@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import onnx
+import torch
 
 from frostnas.artifacts import ImageFormat
 from frostnas.deploy.emitter import emit_net
@@ -19,9 +20,10 @@ PAGE = "deployment.md"
 
 
 def test_the_script_times_an_exported_file_and_shows_integer_operations(tmp_path: Path) -> None:
-    net = create_model("frostnet_small_0_35", 3, image_size=32)
-    as_if_trained(net, (2, 3, 32, 32))
-    images = ImageFormat(("cat", "dog", "owl"), 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    torch.manual_seed(0)
+    net = create_model("frostnet_small_0_35", 3, image_size=64)
+    as_if_trained(net, (4, 3, 64, 64))
+    images = ImageFormat(("cat", "dog", "owl"), 64, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     onnx.save(emit_net(net, metadata_of(images, "", ""), quantized=True), tmp_path / "model.int8.onnx")
     save_files(PAGE, tmp_path)
     (script,) = (block for block in blocks(PAGE) if block.language == "python")
