@@ -72,8 +72,12 @@ class ConvBN(nn.Module):
         floor, ceiling = self.BOUNDS[activation]
         self.gain, self.offset = (1 / 6, 0.5) if activation == "hard_sigmoid" else (1.0, 0.0)
         self.quantizer = ActivationQuantizer(scheme, floor, ceiling, fixed=activation == "hard_sigmoid")
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-        if self.conv.bias is not None:
+        if self.conv.bias is None:
+            nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            # No batch norm sets the output's size. By fan-out a classifier of 10 classes would start with logits ten
+            # times those of 1000 classes, and the first steps would throw the weights far off.
+            nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="linear")
             nn.init.zeros_(self.conv.bias)
 
     def train(self, mode: bool = True) -> ConvBN:
