@@ -13,8 +13,8 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from frostnas.config import GradBoostConfig, GradBoostMode
-from frostnas.quant import GradBoost
-from frostnas.quant.gradboost import draw_levels, to_exponential
+from frostnas.quant import GradBoost, gradboost
+from frostnas.quant.noise_table import NoiseTable
 
 STEPS, TRACKED = 12, 4
 Trained = tuple[nn.Parameter, GradBoost, torch.optim.Optimizer]
@@ -51,7 +51,7 @@ def reference(mode: GradBoostMode, name: str, config: GradBoostConfig) -> list[T
     """Weights after every step, with the noise added by hand to what the optimizer takes as its gradient."""
     weight = nn.Parameter(torch.ones(3, 4))
     optimizer = OPTIMIZERS[name]([weight])
-    generator = torch.Generator().manual_seed(5)
+    table = NoiseTable(5, True, weight.device)
     felt: list[Tensor] = []
     weights = []
     for step in range(1, STEPS + 1):
@@ -60,9 +60,7 @@ def reference(mode: GradBoostMode, name: str, config: GradBoostConfig) -> list[T
         if step > TRACKED:
             sizes = torch.stack(felt).abs().flatten(1).T.tolist()
             spread = torch.tensor([list(spreads(mode, one))[-1] for one in sizes]).view(3, 4)
-            draws = to_exponential(draw_levels(12, generator)).view(3, 4)
-            heads = draws > math.log(2)  # a fair coin
-            laplace = torch.where(heads, draws - math.log(2), 0.0)  # and |Laplace(0, 1)| given heads
+            laplace = table.draw(12, table.places(step - TRACKED)).view(3, 4)  # or 0, as the coin says
             noise = felt[-1].sign() * laplace * spread * (1 - config.noise_decay) ** (step - TRACKED)
             g = g + noise.clamp(-config.clip_by, config.clip_by)
         weight.grad = g.clone()
@@ -101,12 +99,24 @@ def test_every_step_is_the_references(mode: GradBoostMode, name: str, clip_by: f
     assert not torch.equal(found[TRACKED], quiet[TRACKED])
 
 
-def test_draws_are_exponential() -> None:
-    draws = to_exponential(draw_levels(400_001, torch.Generator().manual_seed(0)))
-    assert draws.shape == (400_001,) and bool((draws > 0).all())
-    assert abs(draws.mean().item() - 1) < 0.01 and abs(draws.var().item() - 1) < 0.03
+def test_draws_are_magnitudes_of_laplace_for_a_random_half() -> None:
+    table = NoiseTable(0, True, torch.device("cpu"))
+    draws = table.draw(400_001, table.places(1))
+    assert draws.shape == (400_001,)
+    assert abs((draws > 0).float().mean().item() - 0.5) < 0.005
+    heads = draws[draws > 0]
+    assert abs(heads.mean().item() - 1) < 0.02 and abs(heads.var().item() - 1) < 0.05
     for quantile in (0.1, 0.5, 0.9, 0.99):
-        assert abs(torch.quantile(draws[:100_000], quantile).item() + math.log(1 - quantile)) < 0.05
+        assert abs(torch.quantile(heads, quantile).item() + math.log(1 - quantile)) < 0.05
+
+
+def test_draws_of_different_weights_and_of_different_steps_are_uncorrelated() -> None:
+    table = NoiseTable(0, True, torch.device("cpu"))
+    steps = [table.draw(100_000, table.places(step)) for step in range(8)]
+    off_diagonal = torch.corrcoef(torch.stack(steps)) - torch.eye(len(steps))
+    assert off_diagonal.abs().max() < 0.02
+    neighbours = torch.stack([steps[0][:-1], steps[0][1:]])
+    assert torch.corrcoef(neighbours)[0, 1].abs() < 0.02
 
 
 def test_the_released_average_grows_as_the_published_optimizers_does() -> None:
@@ -116,7 +126,7 @@ def test_the_released_average_grows_as_the_published_optimizers_does() -> None:
     for _ in range(30):
         weight.grad = torch.ones(3, 4)
         optimizer.step()
-    torch.testing.assert_close(boost.largest[0], torch.full((3, 4), 52887.15), rtol=1e-3, atol=0)
+    torch.testing.assert_close(boost.largest, torch.full((12,), 52887.15), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("toss", [True, False])
@@ -164,6 +174,48 @@ def test_parameters_without_a_gradient_are_left_out() -> None:
     optimizer.step()
     assert boost.seen == [1, 0]
     assert torch.equal(unused, torch.ones(3))
+
+
+@pytest.mark.parametrize("mode", GradBoostMode)
+def test_pieces_and_skipped_parameters_are_treated_as_each_parameter_alone(
+    mode: GradBoostMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches cut a parameter and join others; without noise, the averages must not depend on it."""
+    monkeypatch.setattr(gradboost, "CACHED_ELEMENTS", 16)
+    weights = [nn.Parameter(torch.zeros(shape)) for shape in ((9, 5), (3,), (4, 2, 3, 3), (), (2, 2))]
+    weights[2].data = weights[2].data.contiguous(memory_format=torch.channels_last)
+    config = GradBoostConfig(mode=mode, clip_by=0)
+    together = GradBoost(weights, config, seed=0)
+    together.attach(optimizer := torch.optim.SGD(weights, 0.1))
+    alone = [GradBoost([weight], config, seed=0) for weight in weights]
+    for step in range(4):
+        torch.manual_seed(step)
+        for index, weight in enumerate(weights):
+            skipped = (step + index) % 3 == 0
+            weight.grad = None if skipped else torch.randn_like(weight)
+        for each, weight in zip(alone, weights, strict=True):
+            each._before_step(torch.optim.SGD([weight], 0.1), (), {})
+        optimizer.step()
+    assert together.seen == [each.seen[0] for each in alone]
+    assert torch.equal(together.largest, torch.cat([each.largest for each in alone]))
+    assert torch.equal(together.smallest, torch.cat([each.smallest for each in alone]))
+
+
+def test_noise_reaches_every_element_of_pieces_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradboost, "CACHED_ELEMENTS", 16)
+    weights = [nn.Parameter(torch.zeros(shape)) for shape in ((9, 5), (3,), (2, 2))]
+    boost = GradBoost(weights, GradBoostConfig(clip_by=1.0, toss_coin=False, mode=GradBoostMode.released), seed=0)
+    optimizer = torch.optim.SGD(weights, 0.0)
+    boost.attach(optimizer)
+    boost.boost()
+    sent = [torch.linspace(-2, 2, weight.numel()).view(weight.shape) for weight in weights]
+    for weight, gradient in zip(weights, sent, strict=True):
+        weight.grad = gradient.clone()
+    optimizer.step()
+    for weight, before in zip(weights, sent, strict=True):
+        assert weight.grad is not None
+        noise = weight.grad - before
+        assert bool((noise * before.sign() > 0).eq(before != 0).all())
 
 
 def _rank(rank: int, folder: str) -> None:
