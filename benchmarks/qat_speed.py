@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from frostnas.config import GradBoostConfig, OptimConfig
-from frostnas.engine import make_optimizer
+from frostnas.engine import keep_freed_memory, make_optimizer
 from frostnas.nets import create_model
 from frostnas.quant import GradBoost, QuantState, set_state
 
@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="also measure under torch.compile")
     parser.add_argument("--sizes", type=int, nargs="+", default=sorted(BATCH), choices=sorted(BATCH))
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     rows: list[dict[str, object]] = []
     for compiled in (False, True) if arguments.compile else (False,):
         for image_size in arguments.sizes:

@@ -15,7 +15,7 @@ from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
-from frostnas.engine import Workspace
+from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried
 from frostnas.pipeline import CHAIN, STAGES, Session
@@ -25,6 +25,7 @@ from frostnas.report import tables
 @contextmanager
 def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
     """A locked run directory that holds the config of its last finished command, or of its first unfinished one."""
+    keep_freed_memory()
     with Workspace.open(Path(config.run_dir), console=console, quiet=quiet) as workspace:
         path, content = workspace.run_dir / "config.yaml", to_yaml(config).encode()
         if workspace.writes and not path.exists():

@@ -1,5 +1,6 @@
 """What every stage that trains shares."""
 
+from frostnas.engine.allocator import keep_freed_memory
 from frostnas.engine.checkpoint import load_checkpoint, rng_state, save_checkpoint, set_rng_state
 from frostnas.engine.device import pick_device, seed_all
 from frostnas.engine.evaluate import batch_top1, evaluate, evaluating, predict
@@ -19,6 +20,7 @@ __all__ = [
     "decay_groups",
     "evaluate",
     "evaluating",
+    "keep_freed_memory",
     "load_checkpoint",
     "make_optimizer",
     "pick_device",
