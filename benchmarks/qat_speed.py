@@ -2,8 +2,9 @@
 
     python benchmarks/qat_speed.py [--rounds 9] [--sizes 32 224] [--compile]
 
-The variants take turns, one step each per round; medians and the ratio to FP32 of the same round are reported.
-Writes benchmarks/results/qat_speed.csv and prints the table of docs/quantization.md.
+The variants take turns, one step each per round; medians and the ratio to FP32 of the same round are reported. Writes
+its rows into benchmarks/results/qat_speed.csv, over those of the same size, mode and number of threads, and prints them
+as a table. Compiling takes minutes at the first run; torch keeps the result in its cache.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from frostnas.config import GradBoostConfig, OptimConfig
 from frostnas.engine import keep_freed_memory, make_optimizer
-from frostnas.nets import create_model
+from frostnas.nets import Net, create_model
 from frostnas.quant import GradBoost, QuantState, set_state
 
 RESULTS = Path(__file__).parent / "results" / "qat_speed.csv"
@@ -31,21 +33,24 @@ VARIANTS = {
     "QAT": (QuantState.FAKE, False),
     "QAT + GradBoost": (QuantState.FAKE, True),
 }
+KEY = ["image_size", "batch", "threads", "mode", "variant"]
 
 
-def stepper(image_size: int, batch: int, state: QuantState, boosted: bool, compiled: bool) -> Callable[[], None]:
-    """One whole training step: forward, backward, optimizer."""
+def network(image_size: int, state: QuantState) -> Net:
     torch.manual_seed(0)
     net = create_model("frostnet_small_1_0", 10, image_size=image_size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     set_state(net, state)
+    return net  # type: ignore[no-any-return]
+
+
+def stepper(net: Net, run: Callable[..., Tensor], boosted: bool, images: Tensor) -> Callable[[], None]:
+    """One whole training step: forward (``run``, the net or its compiled form), backward, optimizer."""
     optimizer = make_optimizer(net, OptimConfig())
     if boosted:
         boost = GradBoost(net.parameters(), GradBoostConfig(), 0)
         boost.attach(optimizer)
         boost.boost()
-    run = torch.compile(net) if compiled else net
-    images = torch.randn(batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
-    labels = torch.randint(0, 10, (batch,))
+    labels = torch.randint(0, 10, (len(images),))
 
     def step() -> None:
         F.cross_entropy(run(images), labels).backward()
@@ -58,7 +63,10 @@ def stepper(image_size: int, batch: int, state: QuantState, boosted: bool, compi
 def measure(image_size: int, rounds: int, compiled: bool) -> list[dict[str, object]]:
     """Interleaved steps of all variants: milliseconds, and ratios within a round."""
     batch = BATCH[image_size]
-    steps = {name: stepper(image_size, batch, *variant, compiled) for name, variant in VARIANTS.items()}
+    images = torch.randn(batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
+    nets = {state: network(image_size, state) for state in (QuantState.FLOAT, QuantState.FAKE)}
+    runs = {state: torch.compile(net) if compiled else net for state, net in nets.items()}
+    steps = {name: stepper(nets[state], runs[state], boosted, images) for name, (state, boosted) in VARIANTS.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 2):
         for name, step in steps.items():
@@ -83,19 +91,24 @@ def measure(image_size: int, rounds: int, compiled: bool) -> list[dict[str, obje
     ]
 
 
+def keep(rows: list[dict[str, object]]) -> None:
+    """Write the rows over those of the same key."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    former = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame()
+    pd.concat([former, pd.DataFrame(rows)]).drop_duplicates(KEY, keep="last").to_csv(RESULTS, index=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--compile", action="store_true", help="also measure under torch.compile")
+    parser.add_argument("--compile", action="store_true", help="measure under torch.compile instead")
     parser.add_argument("--sizes", type=int, nargs="+", default=sorted(BATCH), choices=sorted(BATCH))
     arguments = parser.parse_args()
     keep_freed_memory()  # as the command line does
     rows: list[dict[str, object]] = []
-    for compiled in (False, True) if arguments.compile else (False,):
-        for image_size in arguments.sizes:
-            rows += measure(image_size, arguments.rounds, compiled)
-            RESULTS.parent.mkdir(exist_ok=True)
-            pd.DataFrame(rows).to_csv(RESULTS, index=False)
+    for image_size in arguments.sizes:
+        rows += measure(image_size, arguments.rounds, arguments.compile)
+        keep(rows)
     print("| size, batch | mode | step | median | ratio to FP32 (quartiles) |\n|---|---|---|---|---|")
     for row in rows:
         print(

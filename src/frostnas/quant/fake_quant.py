@@ -119,8 +119,11 @@ class _RoundToGrid(torch.autograd.Function):
 def _rounded(x: Tensor, scale: float, zero: float) -> Tensor:
     """``x`` on the grid, some images at a time, so that all but the first operation find them in a CPU's cache."""
     result = torch.empty_like(x)
-    rows = max(1, CACHED_ELEMENTS // max(1, x[:1].numel()))
-    for source, levels in zip(torch.split(x, rows), torch.split(result, rows), strict=True):
+    pieces = [(x, result)]
+    if x.numel() > CACHED_ELEMENTS:
+        rows = max(1, CACHED_ELEMENTS // x[:1].numel())
+        pieces = list(zip(torch.split(x, rows), torch.split(result, rows), strict=True))
+    for source, levels in pieces:
         torch.mul(source, 1.0 / scale, out=levels)
         levels.round_().clamp_(-zero, LEVELS - zero).mul_(scale)
     return result
@@ -205,7 +208,6 @@ class ActivationQuantizer(nn.Module):
         if not _by_tensors(x):
             self.check()
 
-    @torch.no_grad()
     def _set_grid(self) -> None:
         high = self.high.clamp(0.0, self.ceiling)
         if self.floor == 0:  # low and zero stay 0
