@@ -36,6 +36,7 @@ test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 machine; needs root
 	$(BIN)/python -m pytest -m arm tests/arm
 
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
+	$(BIN)/python benchmarks/qat_speed.py
 	$(BIN)/python benchmarks/qat_speed.py --compile
 	$(BIN)/python benchmarks/imagenet_cost.py
 	$(BIN)/python benchmarks/qat_peers.py
