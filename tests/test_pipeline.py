@@ -31,7 +31,7 @@ from frostnas.pipeline import STAGES, Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
-PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg", "training.png"]
+PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg", "training.png", "ranges.png"]
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
 
 
@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_stage_leaves_its_artifact(finished: Path) -> None:
     for name in [*ARTIFACTS, "latency.csv", "pareto.csv", "weights.safetensors", "config.yaml", "frostnas.log", *PLOTS]:
         assert (finished / name).is_file(), name
-    assert {file.stem for file in (finished / "metrics").iterdir()} >= {"search-block", "search-net", "train"}
+    assert {file.stem for file in (finished / "metrics").iterdir()} >= {"search-block", "search-net", "train", "ranges"}
 
 
 def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
@@ -148,6 +148,15 @@ def test_predict_names_what_it_cannot_read(finished: Path, tmp_path: Path) -> No
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert f"{word}: {said}" in done.stderr
+
+
+def test_a_training_without_epochs_has_ranges_and_nothing_to_draw(finished: Path, tmp_path: Path) -> None:
+    still = ["train.float_epochs=0", "train.epochs=0", f"train.weights={finished / 'weights.safetensors'}"]
+    done = command(tmp_path / "still", "train", f"net={finished / 'net.json'}", *still)
+    assert done.returncode == 0, done.stderr
+    result = frostnas.load(tmp_path / "still" / "train.json", frostnas.TrainResult).value
+    assert result.fake_quant.test == pytest.approx(result.fp32.test, abs=0.05)
+    assert not (tmp_path / "still" / "ranges.png").exists()
 
 
 def test_a_finished_run_teaches_another_and_its_weights_count(finished: Path, tmp_path: Path) -> None:

@@ -150,9 +150,9 @@ def test_a_killed_run_ends_with_the_same_bytes(
     resumed, weights_again = trained(tmp_path / "killed", data, config)
     assert to_safetensors(weights) == to_safetensors(weights_again)
     assert replace(resumed, seconds=0) == replace(whole, seconds=0)
-    names = ("whole", "killed")
-    first, second = ((tmp_path / name / "metrics" / "train.csv").read_bytes() for name in names)
-    assert first == second
+    for name in ("train.csv", "ranges.csv"):
+        first, second = ((tmp_path / run / "metrics" / name).read_bytes() for run in ("whole", "killed"))
+        assert first == second and first
 
 
 def test_a_checkpoint_of_another_config_is_not_used(tmp_path: Path, data: Splits) -> None:

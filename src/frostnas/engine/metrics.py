@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from frostnas.artifacts import write_atomic
+
+Figures = Mapping[str, float | int | str]
 
 
 class MetricsWriter:
@@ -17,23 +20,27 @@ class MetricsWriter:
         writes: False for a process that shares a run directory with the one that writes.
         """
         self.path, self.writes = path, writes
-        self.rows: list[dict[str, str]] = []
+        self._rows: list[dict[str, str]] = []
         if keep and path.is_file():
             with path.open(newline="") as file:
-                self.rows = list(csv.DictReader(file))[:keep]
+                self._rows = list(csv.DictReader(file))[:keep]
         self._write()
 
     def row(self, **figures: float | int | str) -> None:
         """Add a row; floats are written with the digits that restore them."""
-        self.rows.append({name: str(value) for name, value in figures.items()})
+        self.rows([figures])
+
+    def rows(self, several: Iterable[Figures]) -> None:
+        """Add rows in one step, so that a reader sees all of them or none."""
+        self._rows += [{name: str(value) for name, value in figures.items()} for figures in several]
         self._write()
 
     def _write(self) -> None:
         if not self.writes:
             return
         text = io.StringIO()
-        if self.rows:
-            writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        if self._rows:
+            writer = csv.DictWriter(text, list(self._rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows(self._rows)
         write_atomic(self.path, text.getvalue().encode())

@@ -39,9 +39,11 @@ from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, T
 from frostnas.pipeline.target import check_table, difference
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
+from frostnas.report.range_plot import save_range_plot
 from frostnas.report.training_plot import save_training_plot
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
+from frostnas.training.phases import total_epochs
 
 T = TypeVar("T", bound=Artifact)
 NOT_HASHED = {
@@ -177,7 +179,9 @@ def _train(session: Session) -> TrainResult:
     result, state = training.run(session.config, session.data, session.net, session.workspace, session.teacher)
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
-        save_training_plot(session.path("metrics/train.csv"), session.path("training.png"))
+        if total_epochs(session.config.train):
+            save_training_plot(session.path("metrics/train.csv"), session.path("training.png"))
+            save_range_plot(session.path("metrics/ranges.csv"), session.path("ranges.png"))
     return result
 
 

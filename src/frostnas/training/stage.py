@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as to_safetensors
@@ -21,6 +22,7 @@ from frostnas.nets import Net, count
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.training.calibrate import calibrate
 from frostnas.training.phases import phase_of, total_epochs
+from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
 from frostnas.training.weights import start_from
@@ -100,6 +102,8 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
     """All epochs from the trainer's position on."""
     config, steps, progress = trainer.config.train, trainer.steps_per_epoch, trainer.progress
     metrics = workspace.metrics("train", keep=progress.epoch)
+    ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)))
+    sample = sample_pixels(data.val)
     epochs = total_epochs(config)
     done = progress.epoch * steps + progress.step
     with saver, workspace.progress("train", epochs * steps, done) as bar:
@@ -109,7 +113,10 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
             val_top1 = _shared_top1(trainer, data.val)
             trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
             figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
-            metrics.row(epoch=progress.epoch + 1, phase=phase.name, lr=trainer.lr, **figures)
+            when: dict[str, Any] = {"epoch": progress.epoch + 1, "phase": phase.name}
+            metrics.row(**when, lr=trainer.lr, **figures)
+            if workspace.writes:
+                ranges.rows(when | asdict(one) for one in layer_ranges(trainer.evaluated, sample, trainer.state))
             workspace.log.info("train: epoch %d of %d (%s): %s", progress.epoch + 1, epochs, phase.name, figures)
             progress.next_epoch()
             saver.after_step()
