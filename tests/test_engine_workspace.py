@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frostnas.config import Logger
 from frostnas.engine import MetricsWriter, Workspace, progress
 from frostnas.errors import InputError
 
@@ -73,6 +75,46 @@ def test_metrics_go_on_after_the_rows_that_are_kept(tmp_path: Path) -> None:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [{"epoch": "0", "loss": "0.1"}, {"epoch": "1", "loss": "7.0"}]
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a folder of event files: (step, value) by tag."""
+    events = EventAccumulator(str(folder)).Reload()
+    return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def log_epochs(folder: Path, first: int, last: int, sign: int) -> None:
+    """Train from epoch ``first`` to ``last``, as a run that has all before it in its checkpoint."""
+    with Workspace.open(folder, quiet=True, logger=Logger.tensorboard) as workspace:
+        train = workspace.metrics("train", keep=first - 1)
+        ranges = workspace.metrics("ranges", keep=2 * (first - 1), by=["layer"])
+        for epoch in range(first, last + 1):
+            train.row(epoch=epoch, phase="qat", loss=sign * epoch)
+            ranges.rows({"epoch": epoch, "layer": layer, "high": sign * epoch} for layer in ("stem", "head"))
+
+
+def test_tensorboard_shows_the_numbers_of_the_rows_by_epoch(tmp_path: Path) -> None:
+    log_epochs(tmp_path, 1, 2, 1)
+    assert scalars(tmp_path / "tensorboard" / "train") == {"loss": [(1, 1.0), (2, 2.0)]}
+    rows = [(1, 1.0), (2, 2.0)]
+    assert scalars(tmp_path / "tensorboard" / "ranges") == {"high/stem": rows, "high/head": rows}
+
+
+@pytest.mark.parametrize("first", [1, 3], ids=["begun anew", "gone on with"])
+def test_tensorboard_takes_back_the_epochs_that_are_trained_again(tmp_path: Path, first: int) -> None:
+    log_epochs(tmp_path, 1, 4, 1)
+    log_epochs(tmp_path, first, 5, -1)
+    kept = [(epoch, float(epoch if epoch < first else -epoch)) for epoch in range(1, 6)]
+    assert scalars(tmp_path / "tensorboard" / "train") == {"loss": kept}
+    assert scalars(tmp_path / "tensorboard" / "ranges") == {"high/stem": kept, "high/head": kept}
+
+
+def test_without_tensorboard_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    wanted = pytest.raises(InputError, match=r"logger=tensorboard: .*pip install 'frostnas\[tensorboard\]'")
+    with wanted, Workspace.open(tmp_path / "run", logger=Logger.tensorboard):
+        pass
+    assert not (tmp_path / "run").exists()
 
 
 def shown(*, terminal: bool, quiet: bool, tmp_path: Path) -> str:

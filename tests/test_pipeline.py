@@ -17,6 +17,7 @@ import torch
 from onnx import numpy_helper
 from PIL import Image
 from sklearn.datasets import load_digits
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import frostnas
 from frostnas.config.compose import compose_config
@@ -44,7 +45,7 @@ def command(run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory after `frostnas run`."""
     folder = tmp_path_factory.mktemp("run") / "tiny"
-    done = command(folder, "run", "--json")
+    done = command(folder, "run", "--json", "logger=tensorboard")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) == {"search-block", "profile-latency", "search-net", "train", "export"}
     return folder
@@ -56,7 +57,24 @@ def test_every_stage_leaves_its_artifact(finished: Path) -> None:
     assert {file.stem for file in (finished / "metrics").iterdir()} >= {"search-block", "search-net", "train", "ranges"}
 
 
-def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "column", "tag"),
+    [
+        ("search-block", "loss", "loss/seed_0"),
+        ("search-net", "loss", "loss"),
+        ("train", "val_top1", "val_top1"),
+        ("ranges", "high", "high/stem.quantizer"),
+    ],
+)
+def test_tensorboard_holds_the_metrics_of_every_stage(finished: Path, stage: str, column: str, tag: str) -> None:
+    with (finished / "metrics" / f"{stage}.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("layer") in (None, "stem.quantizer")]
+    events = EventAccumulator(str(finished / "tensorboard" / stage)).Reload().Scalars(tag)
+    assert [event.step for event in events] == [int(row["epoch"]) for row in rows] and rows
+    assert [event.value for event in events] == pytest.approx([float(row[column]) for row in rows], rel=1e-6)
+
+
+def test_a_second_run_does_nothing_and_says_so_whatever_the_logger(finished: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in finished.glob("*.json")}
     done = command(finished, "run")
     assert done.returncode == 0, done.stderr

@@ -26,7 +26,8 @@ from frostnas.report import tables
 def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
     """A locked run directory that holds the config of its last finished command, or of its first unfinished one."""
     keep_freed_memory()
-    with Workspace.open(Path(config.run_dir), console=console, quiet=quiet) as workspace:
+    folder = Path(config.run_dir)
+    with Workspace.open(folder, console=console, quiet=quiet, logger=config.logger) as workspace:
         path, content = workspace.run_dir / "config.yaml", to_yaml(config).encode()
         if workspace.writes and not path.exists():
             write_atomic(path, content)

@@ -3,7 +3,7 @@
 from frostnas.config.data import AugmentConfig, DataConfig, DataName
 from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
 from frostnas.config.quant import GradBoostConfig, GradBoostMode, QuantConfig
-from frostnas.config.schema import Config, Device
+from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
     BudgetConfig,
@@ -35,6 +35,7 @@ __all__ = [
     "GradBoostConfig",
     "GradBoostMode",
     "LatencyConfig",
+    "Logger",
     "NetworkSpaceConfig",
     "OptimConfig",
     "OptimizerName",

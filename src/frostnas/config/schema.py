@@ -27,6 +27,13 @@ class Device(Enum):
     cuda = "cuda"
 
 
+class Logger(Enum):
+    """Where the figures of every epoch go besides `metrics/*.csv`."""
+
+    none = "none"
+    tensorboard = "tensorboard"
+
+
 @dataclass
 class Config:
     """Everything that a command can be told with KEY=VALUE."""
@@ -34,6 +41,8 @@ class Config:
     run_dir: str = "runs/digits"
     seed: int = bounded(0, 0, 2**31 - 1)
     device: Device = Device.auto
+    logger: Logger = Logger.none
+    """`tensorboard` (an extra): event files in run_dir/tensorboard."""
     block: str | None = None
     """Path of a block.json or a named block; null: block.json in run_dir if it is there, else `frost`."""
     net: str | None = None

@@ -1,25 +1,32 @@
-"""Figures per epoch of one stage, as CSV."""
+"""Figures per epoch of one stage, as CSV and on a TensorBoard."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from frostnas.artifacts import write_atomic
+from frostnas.engine.board import Board
 
 Figures = Mapping[str, float | int | str]
 
 
 class MetricsWriter:
-    """`metrics/<stage>.csv`: a header from the first row's names, then one line per row, on disk at once."""
+    """`metrics/<stage>.csv`: a header from the first row's names, then one line per row, on disk at once.
 
-    def __init__(self, path: Path, keep: int = 0, *, writes: bool = True) -> None:
+    The numbers of a row also go to the board, if there is one, with its `epoch` as their step.
+    """
+
+    def __init__(
+        self, path: Path, keep: int = 0, *, writes: bool = True, board: Board | None = None, by: Sequence[str] = ()
+    ) -> None:
         """Args: keep: rows of an interrupted run to go on after; later ones are dropped.
         writes: False for a process that shares a run directory with the one that writes.
+        by: columns that tell rows of one epoch apart, such as the layer.
         """
-        self.path, self.writes = path, writes
+        self.path, self.writes, self.board, self.by = path, writes, board, by
         self._rows: list[dict[str, str]] = []
         if keep and path.is_file():
             with path.open(newline="") as file:
@@ -31,9 +38,20 @@ class MetricsWriter:
         self.rows([figures])
 
     def rows(self, several: Iterable[Figures]) -> None:
-        """Add rows in one step, so that a reader sees all of them or none."""
+        """Add rows in one step, so that a reader of the CSV sees all of them or none."""
+        several = list(several)
         self._rows += [{name: str(value) for name, value in figures.items()} for figures in several]
         self._write()
+        if self.board is not None:
+            for figures in several:
+                self._show(self.board, figures)
+            self.board.flush()
+
+    def _show(self, board: Board, figures: Figures) -> None:
+        labels = [figures[name] if isinstance(figures[name], str) else f"{name}_{figures[name]}" for name in self.by]
+        for name, value in figures.items():
+            if name not in ("epoch", *self.by) and not isinstance(value, str):
+                board.scalar("/".join([name, *map(str, labels)]), value, int(figures["epoch"]))
 
     def _write(self) -> None:
         if not self.writes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from frostnas.config import Logger
+from frostnas.engine.board import Board, require_tensorboard
 from frostnas.engine.distributed import launched
 from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.progress import Bar, progress_bar
@@ -29,24 +31,38 @@ class Workspace:
     log: logging.Logger
     writes: bool = True
     """False in all but the first of several processes that train one network: they only read."""
+    logger: Logger = Logger.none
+    """Where metrics go besides their CSV."""
+    _closing: ExitStack = field(default_factory=ExitStack)
+    """What is open until the workspace is left."""
 
     @classmethod
     @contextmanager
-    def open(cls, run_dir: str | Path, *, console: Console | None = None, quiet: bool = False) -> Iterator[Workspace]:
+    def open(
+        cls,
+        run_dir: str | Path,
+        *,
+        console: Console | None = None,
+        quiet: bool = False,
+        logger: Logger = Logger.none,
+    ) -> Iterator[Workspace]:
         """Make and lock ``run_dir``, and write what frostnas logs to its `frostnas.log`, until the block ends.
 
         Args:
             console: where progress goes; standard error by default.
             quiet: show nothing.
+            logger: where metrics go besides their CSV.
 
         Raises:
-            InputError: another process works in ``run_dir``, or it cannot be made.
+            InputError: another process works in ``run_dir``, or it cannot be made; the logger is not installed.
         """
         folder = Path(run_dir)
         log = logging.getLogger("frostnas")
         if not launched().writes:
             yield cls(folder, None, log, writes=False)
             return
+        if logger is Logger.tensorboard:
+            require_tensorboard()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / LOCK_NAME)
@@ -60,7 +76,9 @@ class Workspace:
         log.setLevel(logging.INFO)
         log.addHandler(handler)
         try:
-            yield cls(folder, None if quiet else console or Console(stderr=True), log)
+            with ExitStack() as closing:
+                shown = None if quiet else console or Console(stderr=True)
+                yield cls(folder, shown, log, logger=logger, _closing=closing)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -76,9 +94,18 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def metrics(self, stage: str, keep: int = 0) -> MetricsWriter:
-        """`metrics/<stage>.csv`, begun anew, or after its first ``keep`` rows."""
-        return MetricsWriter(self.run_dir / "metrics" / f"{stage}.csv", keep, writes=self.writes)
+    def metrics(self, stage: str, keep: int = 0, by: Sequence[str] = ()) -> MetricsWriter:
+        """`metrics/<stage>.csv`, begun anew, or after its first ``keep`` rows, and what the logger makes of it.
+
+        Args:
+            by: columns that tell rows of one epoch apart.
+        """
+        board = None
+        if self.logger is Logger.tensorboard:
+            board = Board(self.run_dir / "tensorboard" / stage)
+            self._closing.callback(board.close)
+        path = self.run_dir / "metrics" / f"{stage}.csv"
+        return MetricsWriter(path, keep, writes=self.writes, board=board, by=by)
 
     def progress(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
         """A progress bar: ``with workspace.progress("train", total=steps) as bar: bar.step(loss=0.1)``."""

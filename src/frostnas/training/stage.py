@@ -102,7 +102,7 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
     """All epochs from the trainer's position on."""
     config, steps, progress = trainer.config.train, trainer.steps_per_epoch, trainer.progress
     metrics = workspace.metrics("train", keep=progress.epoch)
-    ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)))
+    ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)), by=["layer"])
     sample = sample_pixels(data.val)
     epochs = total_epochs(config)
     done = progress.epoch * steps + progress.step

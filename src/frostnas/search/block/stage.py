@@ -139,7 +139,7 @@ def _searches(
             return msgspec.to_builtins((chosen, one.track.rows))
 
         found.append(msgspec.convert(journal.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
-    metrics = workspace.metrics(NAME)
+    metrics = workspace.metrics(NAME, by=["seed"])
     for _, rows in found:
         for row in rows:
             metrics.row(
