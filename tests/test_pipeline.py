@@ -14,6 +14,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+import torchvision
 from onnx import numpy_helper
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -177,15 +178,43 @@ def test_a_training_without_epochs_has_ranges_and_nothing_to_draw(finished: Path
     assert not (tmp_path / "still" / "ranges.png").exists()
 
 
-def test_a_finished_run_teaches_another_and_its_weights_count(finished: Path, tmp_path: Path) -> None:
-    words = [f"net={finished / 'net.json'}", f"train.distill.teacher={finished}"]
-    done = command(tmp_path / "student", "train", *words)
+def test_the_fp32_net_teaches_its_own_quantized_training(finished: Path, tmp_path: Path) -> None:
+    net = f"net={finished / 'net.json'}"
+    done = command(tmp_path / "fp32", "train", net, "train.epochs=0")
     assert done.returncode == 0, done.stderr
-    assert "train: already done" in command(tmp_path / "student", "train", *words).stdout
-    other = command(tmp_path / "student", "train", words[0], "train.distill.teacher=null")
-    assert other.returncode == 2 and "train.distill.teacher" in other.stderr
-    missing = command(tmp_path / "other", "train", words[0], f"train.distill.teacher={tmp_path}")
+    words = [net, f"train.weights={tmp_path / 'fp32' / 'weights.safetensors'}", "train.float_epochs=0"]
+    student = command(tmp_path / "qat", "train", *words, f"train.distill.teacher={tmp_path / 'fp32'}")
+    assert student.returncode == 0, student.stderr
+    alone = command(tmp_path / "alone", "train", *words)
+    assert alone.returncode == 0, alone.stderr
+    weights = [(tmp_path / run / "weights.safetensors").read_bytes() for run in ("qat", "alone")]
+    assert weights[0] != weights[1]
+
+
+def test_what_a_teacher_holds_counts_and_not_where_it_lies(finished: Path, tmp_path: Path) -> None:
+    moved, student = tmp_path / "moved", tmp_path / "student"
+    shutil.copytree(finished, moved)
+    net = f"net={finished / 'net.json'}"
+    done = command(student, "train", net, f"train.distill.teacher={finished}")
+    assert done.returncode == 0, done.stderr
+    assert "train: already done" in command(student, "train", net, f"train.distill.teacher={moved}").stdout
+    for other in ("train.distill.teacher=null", f"train.distill.teacher={student}"):
+        refused = command(student, "train", net, other)
+        assert refused.returncode == 2 and "made with other input train.distill.teacher" in refused.stderr
+    missing = command(tmp_path / "other", "train", net, f"train.distill.teacher={tmp_path}")
     assert missing.returncode == 2 and f"{tmp_path / 'train.json'}: no such file" in missing.stderr
+
+
+def test_a_torchvision_model_teaches_by_a_file_of_its_weights(finished: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    for name, classes in (("ten", 10), ("many", 1000)):
+        torch.save(torchvision.models.resnet18(num_classes=classes).state_dict(), tmp_path / f"{name}.pth")
+    words = [f"net={finished / 'net.json'}", "train.distill.teacher=torchvision:resnet18"]
+    done = command(tmp_path / "student", "train", *words, f"train.distill.weights={tmp_path / 'ten.pth'}")
+    assert done.returncode == 0, done.stderr
+    refused = command(tmp_path / "other", "train", *words, f"train.distill.weights={tmp_path / 'many.pth'}")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith("many.pth: knows 1000 classes; the data have 10")
 
 
 def test_a_file_that_does_not_do_what_was_trained_fails_the_export(

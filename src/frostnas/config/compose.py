@@ -101,6 +101,8 @@ def typed(composed: DictConfig) -> Config:
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train
+    if train.distill.weights and not train.distill.teacher:
+        raise InputError(f"train.distill.weights={train.distill.weights}: expected train.distill.teacher=NAME with it")
     if 0 < train.epochs <= train.frozen_epochs:
         raise InputError(
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "

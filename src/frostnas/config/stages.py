@@ -203,7 +203,13 @@ class DistillConfig:
     """Learning from another trained network besides the labels (Hinton et al. 2015)."""
 
     teacher: str | None = None
-    """Run directory of a finished training on images of the same format; null for none."""
+    """Run directory of a finished training, a zoo name or `torchvision:NAME`; null for none."""
+    weights: str | None = None
+    """With a name: path of its state dict or weights.safetensors; DEFAULT downloads torchvision's own."""
+    mean: list[float] | None = None
+    """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: ImageNet's for torchvision
+    and published FrostNets, else those of the data."""
+    std: list[float] | None = None
     weight: float = bounded(0.5, 0, 1)
     """Share of the teacher in the loss; the labels have the rest."""
     temperature: float = bounded(4.0, 0.1)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from torch import Tensor
 
 from frostnas.artifacts import NetSpec
 from frostnas.errors import InputError
 from frostnas.nets.net import Net
+from frostnas.nets.state_dicts import check_fits, read_state_dict
 from frostnas.nets.zoo import zoo_entries
 
 BLOCK_PARTS = {"squeeze": "squeeze_conv", "expand": "conv1", "spatial": "conv2", "project": "reduce_conv"}
 CONV_PARTS = {"conv": "conv.0", "bn": "conv.1"}
 LAST_STAGE = 5
-NAMED_AT_MOST = 4
-"""Keys that one error message names."""
 
 
 def load_published_weights(model: Net, path: str | Path) -> None:
@@ -32,16 +28,13 @@ def load_published_weights(model: Net, path: str | Path) -> None:
     Raises:
         InputError: the file cannot be read, its keys or shapes are not the model's, or the model is no FrostNet.
     """
-    given = _read(Path(path))
+    given = read_state_dict(Path(path))
     names = published_names(model.spec)
     own = model.state_dict()
     wanted = {theirs: own[ours] for ours, theirs in names.items() if ours in own}
     left_out = {theirs for ours, theirs in names.items() if ours not in own}
     given = {key: value for key, value in given.items() if key not in left_out}
-    problems = _differences(wanted, given)
-    if problems:
-        more = f" and {len(problems) - NAMED_AT_MOST} more" if len(problems) > NAMED_AT_MOST else ""
-        raise InputError(f"{path}: not a {model.spec.name}: {'; '.join(problems[:NAMED_AT_MOST])}{more}")
+    check_fits(path, model.spec.name, wanted, given)
     with torch.no_grad():
         for key, tensor in wanted.items():
             tensor.copy_(given[key])
@@ -90,34 +83,3 @@ def _theirs(name: str, blocks: list[str]) -> str:
         case ["head", "3", "conv", leaf]:
             return f"classifier.2.{leaf}"
     raise AssertionError(f"{name}: no such part in a FrostNet")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a saved state dict by the authors' names."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a saved state dict") from None
-    except UnpicklingError:
-        raise InputError(f"{path}: refused, a pickle of more than tensors; expected a saved state dict") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as a saved state dict ({reason})") from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: holds no state dict; expected tensors by name")
-    named = {str(key).removeprefix("module."): value for key, value in content.items()}
-    return {key: value for key, value in named.items() if not key.endswith("num_batches_tracked")}
-
-
-def _differences(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    """What keeps ``given`` from filling ``wanted``, one phrase per key."""
-    shapes = [
-        f"{key} has shape {tuple(given[key].shape)}, the network {tuple(tensor.shape)}"
-        for key, tensor in wanted.items()
-        if key in given and given[key].shape != tensor.shape
-    ]
-    missing = [f"{key} is missing" for key in wanted if key not in given]
-    unknown = [f"{key} is unknown" for key in given if key not in wanted]
-    return shapes + missing + unknown

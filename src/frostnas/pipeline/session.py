@@ -17,7 +17,6 @@ from frostnas.artifacts import (
     TrainResult,
     load,
     load_table,
-    sha256_of,
 )
 from frostnas.config import Config
 from frostnas.data import Splits
@@ -26,14 +25,17 @@ from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
 from frostnas.pipeline.target import with_integers
-from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.pipeline.teacher import load_teacher
+from frostnas.pipeline.trained import WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.training.distill import Teacher
+from frostnas.training.mixing import grown_size
 
 if TYPE_CHECKING:
     from frostnas.artifacts import SplitRecord
 
-BLOCK, TABLE, NET, TRAIN, EXPORT = "block.json", "latency.json", "net.json", "train.json", "export.json"
-ROWS, PARETO, WEIGHTS = "latency.csv", "pareto.csv", "weights.safetensors"
+BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
+ROWS, PARETO = "latency.csv", "pareto.csv"
 
 
 class Session:
@@ -98,21 +100,16 @@ class Session:
         return spec.with_classes(len(images.classes)).at_size(images.image_size)
 
     @cached_property
-    def teacher(self) -> Net | None:
-        """`train.distill.teacher`: the network of a finished training, in floating point.
+    def teacher(self) -> Teacher | None:
+        """`train.distill`: the network that teaches, in floating point.
 
         Raises:
-            InputError: it was not trained, or on images of another format.
+            InputError: it cannot be had, or not for these images.
         """
-        given = self.config.train.distill.teacher
-        if given is None:
-            return None
-        trained = load(Path(given) / TRAIN, TrainResult).value
-        if trained.images != self.data.format:
-            raise InputError(f"train.distill.teacher={given}: was trained on images of another size, classes or scale")
-        net = load_net(Path(given) / WEIGHTS, trained).to(self.device)
-        set_state(net, QuantState.FLOAT)
-        return net
+        train, size = self.config.train, self.data.format.image_size
+        sizes = {size, grown_size(size, train.resize_from, 0.0)}
+        teacher = load_teacher(train.distill, self.data.format, sizes)
+        return teacher and teacher.to(self.device).to(memory_format=torch.channels_last)
 
     def trained_net(self, trained: TrainResult) -> Net:
         """The run's trained network, evaluating as it is exported."""
@@ -131,21 +128,3 @@ def load_block(path: Path) -> BlockSpec:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return block
-
-
-def load_net(weights: Path, trained: TrainResult) -> Net:
-    """A trained network from its record and `weights.safetensors`, frozen, in evaluation mode.
-
-    Raises:
-        InputError: the weights are missing or not those of the record.
-    """
-    from safetensors.torch import load_file
-
-    if not weights.is_file():
-        raise InputError(f"{weights}: no such file; train first")
-    if sha256_of(weights) != trained.weights_sha256:
-        raise InputError(f"{weights}: is not the file that its train.json was written with; train again")
-    net = Net(trained.net, Scheme(trained.weight_bits, trained.signed_activations))
-    net.load_state_dict(load_file(weights))
-    set_state(net, QuantState.FROZEN)
-    return net.eval().to(memory_format=torch.channels_last)

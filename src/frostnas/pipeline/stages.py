@@ -35,8 +35,10 @@ from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import baseline_rows, baseline_specs
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, TRAIN, WEIGHTS, Session
+from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, Session
 from frostnas.pipeline.target import check_table, difference
+from frostnas.pipeline.teacher import identity
+from frostnas.pipeline.trained import TRAIN, WEIGHTS
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.report.range_plot import save_range_plot
@@ -49,6 +51,7 @@ T = TypeVar("T", bound=Artifact)
 NOT_HASHED = {
     "data": ("root", "download", "strict", "workers", "in_memory_mb"),
     "latency.target": ("port", "ssh_config", "python", "folder", "patience_s", "out", "results"),
+    "train.distill": ("teacher", "weights"),  # the content is an input of its own
 }
 """Keys that say where things are, not what comes out."""
 
@@ -88,7 +91,9 @@ class Stage(Generic[T]):
             return None
         stored, wanted = load(path, self.kind), self.provenance(session)
         changed = _changes(stored.provenance.config, wanted.config) + [
-            f"input {name}" for name, digest in wanted.inputs.items() if stored.provenance.inputs.get(name) != digest
+            f"input {name}"
+            for name in sorted(stored.provenance.inputs.keys() | wanted.inputs.keys())
+            if stored.provenance.inputs.get(name) != wanted.inputs.get(name)
         ]
         if changed:
             raise InputError(f"{path}: was made with other {', '.join(changed[:3])}; use another run_dir= or --force")
@@ -225,9 +230,8 @@ def _profiled(session: Session) -> dict[str, str]:
 
 
 def _teacher(session: Session) -> dict[str, str]:
-    given = session.config.train.distill.teacher
-    path = Path(given or "") / WEIGHTS
-    return {"teacher": sha256_of(path)} if given and path.is_file() else {}
+    distill = session.config.train.distill
+    return {"train.distill.teacher": identity(distill)} if distill.teacher else {}
 
 
 def _other_tables(session: Session) -> dict[str, str]:

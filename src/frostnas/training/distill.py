@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frostnas.artifacts import ImageFormat
 from frostnas.config import DistillConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What a network expects its pixels to be normalised by; of RGB pixels scaled to 0..1."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Teacher(nn.Module):
+    """A trained network behind its own normalisation: the student's pixels (B, 3, S, S) -> logits (B, classes)."""
+
+    gain: Tensor
+    offset: Tensor
+
+    def __init__(self, net: nn.Module, own: Normalisation, images: ImageFormat) -> None:
+        """Args: own: that ``net`` was trained with. images: whose normalisation the pixels come in."""
+        super().__init__()
+        self.net = net
+        mean, std = (torch.tensor(value, dtype=torch.float64) for value in (own.mean, own.std))
+        pixels_mean, pixels_std = (torch.tensor(value, dtype=torch.float64) for value in (images.mean, images.std))
+        self.register_buffer("gain", (pixels_std / std).float().view(3, 1, 1))
+        self.register_buffer("offset", ((pixels_mean - mean) / std).float().view(3, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.net(pixels * self.gain + self.offset)  # type: ignore[no-any-return]
 
 
 def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, config: DistillConfig) -> Tensor:

@@ -31,7 +31,7 @@ CHECKPOINT = "train.pt"
 
 
 def run(
-    config: Config, data: Splits, net: NetSpec, workspace: Workspace, teacher: Net | None = None
+    config: Config, data: Splits, net: NetSpec, workspace: Workspace, teacher: nn.Module | None = None
 ) -> tuple[TrainResult, dict[str, Tensor]]:
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same config stopped.
 
@@ -153,10 +153,11 @@ def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
     return Accuracy(val=evaluate(model, data.val), test=evaluate(model, data.test))
 
 
-def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: Net | None = None) -> str:
+def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: nn.Module | None = None) -> str:
     """Hash of everything that the weights depend on."""
     where = replace(config.data, root="", workers=0, download=False)
     weights = config.train.weights and sha256_of(Path(config.train.weights))
-    parts = [to_plain(part) for part in (replace(config.train, weights=weights), config.quant, where)]
+    train = replace(config.train, weights=weights, distill=replace(config.train.distill, teacher=None, weights=None))
+    parts = [to_plain(part) for part in (train, config.quant, where)]
     taught = teacher and hashlib.sha256(to_safetensors(_weights(teacher))).hexdigest()
     return sha256_of_value([config.seed, *parts, data.record, net, taught])
