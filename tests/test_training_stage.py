@@ -226,7 +226,8 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path, data:
 
 
 def test_a_student_learns_from_its_teacher_what_the_labels_deny(tmp_path: Path, data: Splits) -> None:
-    _, weights = trained(tmp_path / "teacher", data, config_of(replace(TRAIN, float_epochs=8)))
+    float_alone = replace(TRAIN, float_epochs=24, epochs=0, frozen_epochs=0, calibration_batches=1)
+    _, weights = trained(tmp_path / "teacher", data, config_of(float_alone))
     teacher = Net(NET, Scheme())
     teacher.load_state_dict(weights)
     set_state(teacher.eval(), QuantState.FLOAT)
@@ -234,8 +235,8 @@ def test_a_student_learns_from_its_teacher_what_the_labels_deny(tmp_path: Path, 
     wrong = replace(data, train=replace(data.train, labels=(data.train.labels + 1) % 10))
     top1 = []
     for weight in (0.0, 1.0):
-        config = config_of(replace(TRAIN, float_epochs=8, epochs=4, distill=DistillConfig(weight=weight)))
+        config = config_of(replace(TRAIN, float_epochs=16, epochs=4, distill=DistillConfig(weight=weight)))
         with Workspace.open(tmp_path / str(weight), quiet=True) as workspace:
             result, _ = training.run(config, wrong, NET, workspace, teacher)
         top1.append(result.fake_quant.val)
-    assert top1[0] < 0.1 < 0.4 < top1[1]
+    assert top1[0] < 0.2 < 0.4 < top1[1]  # chance is 0.1
