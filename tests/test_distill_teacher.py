@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from frostnas import InputError, create_model
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import Accuracy, ImageFormat, Provenance, SplitRecord, TrainResult, save, sha256_of
 from frostnas.config import Config, DataConfig, DistillConfig, TrainConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
@@ -99,6 +99,41 @@ def test_a_torchvision_model_sees_what_imagenet_models_see(raw: torch.Tensor, tm
     torch.testing.assert_close(teacher(normalised(raw, IMAGES)), wanted, rtol=1e-3, atol=1e-3)
     assert_apart(wanted, model(normalised(raw, IMAGES)))
     assert not teacher.training
+
+
+def finished(folder: Path, net: Net, images: ImageFormat) -> str:
+    """A run directory as a training of ``net`` on ``images`` leaves it."""
+    folder.mkdir()
+    save_file(net.state_dict(), folder / "weights.safetensors")
+    accuracy, split = Accuracy(0.0, 0.0), SplitRecord("made up", 0, 1, 1, 1, None, None)
+    digest = sha256_of(folder / "weights.safetensors")
+    result = TrainResult(net.spec, images, split, 8, False, accuracy, accuracy, 0, 1, 1, digest, 0, 0.0)
+    save(folder / "train.json", result, Provenance())
+    return str(folder)
+
+
+@torch.no_grad()
+def test_a_run_teaches_by_the_normalisation_of_its_training(net: Net, raw: torch.Tensor, tmp_path: Path) -> None:
+    own = replace(IMAGES, mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.4))
+    teacher = load_teacher(DistillConfig(teacher=finished(tmp_path / "run", net, own)), IMAGES, {32})
+    assert teacher is not None
+    said = teacher(normalised(raw, IMAGES))
+    torch.testing.assert_close(said, net(normalised(raw, own)), rtol=1e-3, atol=1e-3)
+    assert_apart(said, net(normalised(raw, IMAGES)))
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (replace(IMAGES, classes=("a", "b", "c")), "knows 10 classes; the data have 3"),
+        (replace(IMAGES, classes=tuple("abcdefghji")), "other names or another order"),
+        (replace(IMAGES, image_size=64), r"was trained at 32 pixels; expected .* data\.image_size=64"),
+    ],
+)
+def test_a_run_on_other_images_is_refused(net: Net, tmp_path: Path, images: ImageFormat, said: str) -> None:
+    config = DistillConfig(teacher=finished(tmp_path / "run", net, IMAGES))
+    with pytest.raises(InputError, match=rf"train\.distill\.teacher=.*{said}"):
+        load_teacher(config, images, {images.image_size})
 
 
 @pytest.mark.parametrize("form", ["ours", "theirs"])

@@ -101,8 +101,8 @@ def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
         )
     if theirs.image_size != images.image_size:
         raise InputError(
-            f"train.distill.teacher={given}: was trained at {theirs.image_size} pixels; "
-            f"expected data.image_size={images.image_size}"
+            f"train.distill.teacher={given}: was trained at {theirs.image_size} pixels; expected one that was trained "
+            f"at data.image_size={images.image_size}"
         )
     net = load_net(Path(given) / WEIGHTS, trained)
     set_state(net, QuantState.FLOAT)
