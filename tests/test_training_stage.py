@@ -90,11 +90,21 @@ def is_parameter(name: str) -> bool:
 
 
 def test_without_quantized_epochs_the_ranges_are_calibrated(tmp_path: Path, data: Splits) -> None:
-    train = replace(TRAIN, float_epochs=6, epochs=0, frozen_epochs=0, calibration_batches=12)
+    train = replace(TRAIN, float_epochs=8, epochs=0, frozen_epochs=0, calibration_batches=12)
     result, weights = trained(tmp_path, data, config_of(train))
     assert result.fp32.test > 0.4
     assert abs(result.fake_quant.test - result.fp32.test) < 0.05
     assert all(bool(value) for name, value in weights.items() if name.endswith("started"))
+
+
+def test_validation_moves_no_range_while_training_observes(data: Splits) -> None:
+    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10, classes=10)
+    trainer.begin_epoch()
+    assert trainer.state is QuantState.OBSERVE
+    trainer.step(*next(data.train.batches(32)))
+    seen = {name: buffer.clone() for name, buffer in trainer.model.named_buffers()}
+    stage._shared_top1(trainer, data.val)
+    assert all(torch.equal(buffer, seen[name]) for name, buffer in trainer.model.named_buffers())
 
 
 def test_an_infinite_loss_stops_with_where_and_what_to_do(tmp_path: Path, data: Splits) -> None:
@@ -104,8 +114,6 @@ def test_an_infinite_loss_stops_with_where_and_what_to_do(tmp_path: Path, data: 
 
 
 def test_a_loss_that_is_not_a_number_names_the_step(tmp_path: Path, data: Splits) -> None:
-    from frostnas.nets.net import Net
-
     trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10, classes=10)  # quantizers off: they would notice first
     pixels, labels = next(data.train.batches(32))
     with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 \(float\), step 1.*train\.optim\.lr"):

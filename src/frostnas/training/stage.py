@@ -142,7 +142,13 @@ def _epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
 
 
 def _shared_top1(trainer: Trainer, images: Images) -> float:
-    """Top-1 of the network as it would be kept now; every process looks at its part of the images."""
+    """Top-1 of the network as it would be kept now; every process looks at its part of the images.
+
+    Quantizers do not observe here: ranges are those of training images, and processes with unequal numbers of batches
+    would wait for each other.
+    """
+    if not trainer.state.quantizes:
+        set_state(trainer.evaluated, QuantState.FLOAT)
     mine = torch.arange(trainer.world.rank, len(images), trainer.world.size)
     hits = evaluate(trainer.evaluated, images.subset(mine)) * len(mine) if len(mine) else 0.0
     return round(float(total(torch.tensor(hits, device=trainer.device)))) / len(images)
