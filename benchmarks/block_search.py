@@ -28,7 +28,7 @@ from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
 from frostnas.engine import Workspace, pick_device
-from frostnas.latency import measure_nets
+from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.search.block import stage
 from frostnas.search.block.compare import train_alone

@@ -23,23 +23,51 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import frostnas
 from frostnas.config.compose import compose_config
 from frostnas.data.normalise import Normalise
-from frostnas.data.pictures import FilePictures, fit_tensor
 from frostnas.deploy.emitter import emit_net
 from frostnas.deploy.export import ParityError
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.nets import Net
+from frostnas.picture import fit, read_picture
 from frostnas.pipeline import STAGES, Session
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
 PLOTS = ["block.png", "block.svg", "block_history.png", "pareto.png", "pareto.svg", "training.png", "ranges.png"]
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from frostnas.cli import main
+main()
+"""
+NOT_ON_A_BOARD = ["torch", "torchvision", "onnx", "pandas", "safetensors", "filelock"]
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
 
 
 def command(run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
     line = [*FROSTNAS, words[0], f"run_dir={run_dir}", *TINY, *words[1:]]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
+
+
+def without(packages: list[str], *words: str) -> subprocess.CompletedProcess[str]:
+    """A command where ``packages`` cannot be imported."""
+    line = [sys.executable, "-W", "error", "-c", WITHOUT.format(packages), *words]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
+
+
+def write_digits(folder: Path, count: int) -> None:
+    """The first of scikit-learn's digits as files, a folder per class."""
+    digits = load_digits()
+    for number in range(count):
+        path = folder / str(digits.target[number]) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[number] * 255 / 16).astype(np.uint8)).resize((40, 30)).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -143,21 +171,46 @@ def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path,
             tmp_path / f"{number}.png"
         )
     words = ["predict", str(finished), *(str(tmp_path / f"{number}.png") for number in range(6)), "--json"]
-    without = "import sys; sys.modules.update(dict.fromkeys({}))\nfrom frostnas.cli import main; main()"
-    absent = ["torch", "torchvision", "pandas", "hydra", "omegaconf", "onnx", "sklearn", "scipy", "matplotlib"]
-    done = subprocess.run(
-        [sys.executable, "-c", without.format(absent), *words], capture_output=True, text=True, check=False
-    )
+    done = without([*NOT_ON_A_BOARD, "hydra", "omegaconf", "sklearn", "scipy", "matplotlib"], *words)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     model = OnnxClassifier(finished / "model.int8.onnx")
     normalise = Normalise(model.images, torch.device("cpu"))
     for number, one in enumerate(found):
-        pixels = FilePictures((tmp_path / f"{number}.png",)).picture(0)
-        image = normalise(fit_tensor(pixels, model.images.image_size)[None].float() / 255)
+        pixels = fit(read_picture(tmp_path / f"{number}.png"), model.images.image_size).transpose(2, 0, 1)
+        image = normalise(torch.from_numpy(pixels[None].astype(np.float32)) / 255)
         chances = torch.from_numpy(model.logits(image.numpy())[0]).double().softmax(0)
         assert one["classes"][0]["name"] == model.images.classes[int(chances.argmax())]
         assert one["classes"][0]["probability"] == pytest.approx(chances.max().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("layout", ["", "val"])
+def test_evaluate_needs_no_torch_and_says_the_same(finished: Path, tmp_path: Path, layout: str) -> None:
+    write_digits(tmp_path / "photos" / layout, 200)
+    (tmp_path / "photos" / layout / "0" / "notes.txt").write_text("not an image")
+    file = shutil.copy(finished / "model.int8.onnx", tmp_path)
+    words = ["evaluate", file, "data=imagefolder", f"data.root={tmp_path / 'photos'}", "latency.rounds=2", "--json"]
+    absent = [*NOT_ON_A_BOARD, "matplotlib", *(["sklearn", "scipy"] if layout else [])]  # they draw a split
+    alone, beside = without(absent, *words), without([], *words)
+    assert alone.returncode == beside.returncode == 0, alone.stderr + beside.stderr
+    assert "model.int8.confusion.png: not drawn: " in alone.stderr and "not drawn" not in beside.stderr
+    results = [json.loads(done.stdout) for done in (alone, beside)]
+    timed = ("latency_ms_p50", "latency_ms_p90", "throughput")
+    assert all(one.pop(name) for one in results for name in timed)
+    assert results[0] == results[1]
+    assert results[0]["images"] == (200 if layout else 40)
+    assert results[0]["top1"] > 0.5  # of a short training on the same digits in another size and scale
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("hard_digits", "torch"), ("cifar10", "torchvision"), ("digits", "sklearn")]
+)
+def test_data_that_needs_what_is_not_there_says_so_in_a_line(finished: Path, name: str, package: str) -> None:
+    absent = [*NOT_ON_A_BOARD, *(["sklearn"] if package == "sklearn" else [])]
+    done = without(absent, "evaluate", str(finished), f"data={name}")
+    assert done.returncode == 2
+    assert f"data={name}: cannot be read without the package {package}," in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_predict_names_what_it_cannot_read(finished: Path, tmp_path: Path) -> None:

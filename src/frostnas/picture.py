@@ -43,7 +43,8 @@ def fit(picture: Bytes, size: int) -> Bytes:
 def normalised(
     pictures: Bytes, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> npt.NDArray[np.float32]:
-    """uint8 (N, S, S, 3) as a network takes them, float32 (N, 3, S, S); ``mean`` and ``std`` are of RGB in 0..1."""
-    pixels = pictures.astype(np.float32) / np.float32(255)
-    scaled = (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
-    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
+    """uint8 (N, 3, S, S) as a network takes them, float32 of that shape; ``mean`` and ``std`` are of RGB in 0..1."""
+    scaled = pictures.astype(np.float32) / np.float32(255)
+    scaled -= np.asarray(mean, np.float32).reshape(3, 1, 1)
+    scaled /= np.asarray(std, np.float32).reshape(3, 1, 1)
+    return np.ascontiguousarray(scaled)

@@ -1,35 +1,36 @@
-"""`frostnas evaluate`: an exported file on the test split of any data."""
+"""`frostnas evaluate`: an exported file on the test split of any data. Needs no torch, so that it runs on the board."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from frostnas.artifacts import Evaluation, Throughput
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
-from frostnas.data import load as load_data
+from frostnas.data.held_out import held_out
 from frostnas.deploy.evaluation import answer, confusion_matrix, scores
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
-from frostnas.engine import pick_device
 from frostnas.latency import measure_files
 from frostnas.report import tables
-from frostnas.report.confusion_plot import save_confusion
+from frostnas.report.confusion import save_counts
 
 BATCHES = (1, 4, 16, 64)
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(config: Config, path: Path | None) -> Outcome:
     """Score an exported file, or a run's INT8 file, on the test split of the data.
 
-    The confusion matrix goes beside the file, as `<file>.confusion.csv` and `.png`.
+    The confusion matrix goes beside the file, as `<file>.confusion.csv` and, where there is matplotlib, `.png`.
     """
     path = path or Path(config.run_dir)
     file = path / INT8_NAME if path.is_dir() else path
     model = OnnxClassifier(file, config.latency.threads)
     sized = replace(config.data, image_size=model.images.image_size)
-    data = load_data(sized, pick_device(config.device))
-    answers = answer(model, data.test, data.format)
+    answers = answer(model, held_out(sized), sized)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
@@ -48,5 +49,15 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
         ),
         size_bytes=file.stat().st_size,
     )
-    save_confusion(result, file.with_name(f"{file.stem}.confusion"))
+    save_counts(result, file.with_name(f"{file.stem}.confusion.csv"))
+    _draw(result, file.with_name(f"{file.stem}.confusion.png"))
     return Outcome(result, tables.evaluation_view(result))
+
+
+def _draw(result: Evaluation, path: Path) -> None:
+    try:
+        from frostnas.report.confusion_plot import save_confusion_plot
+    except ModuleNotFoundError as error:  # a board may do without matplotlib
+        log.warning("%s: not drawn: %s", path, error)
+    else:
+        save_confusion_plot(result, path)

@@ -46,8 +46,8 @@ def predict(path: Path, pictures: Sequence[str]) -> Outcome:
     model = OnnxClassifier(path / INT8_NAME if path.is_dir() else path)
     images, found = model.images, []
     for word in pictures:
-        pixels = normalised(fit(_picture(Path(word)), images.image_size)[None], images.mean, images.std)
-        chances = _softmax(model.logits(pixels)[0])
+        pixels = fit(_picture(Path(word)), images.image_size).transpose(2, 0, 1)  # (3, S, S)
+        chances = _softmax(model.logits(normalised(pixels[None], images.mean, images.std))[0])
         best = np.argsort(-chances, kind="stable")[:TOP]
         found.append(Prediction(word, tuple(Guess(images.classes[i], float(chances[i])) for i in best)))
     return Outcome(found, _view(found))

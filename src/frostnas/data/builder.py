@@ -15,7 +15,7 @@ from frostnas.config import DataConfig
 from frostnas.data.images import Images, Splits
 from frostnas.data.memory import MemoryImages
 from frostnas.data.pictures import Pictures, fit_all
-from frostnas.data.split import Indices, stratified
+from frostnas.data.split import Indices
 from frostnas.data.streamed import StreamedImages
 
 log = logging.getLogger(__name__)
@@ -29,18 +29,6 @@ class Builder:
     device: torch.device
     format: ImageFormat
 
-    def two_ways(self, labels: Indices) -> tuple[Indices, Indices]:
-        """Positions to train on and to choose on."""
-        config = self.config
-        return stratified(labels, config.val_fraction, config.split_seed, "data.val_fraction")
-
-    def three_ways(self, labels: Indices) -> tuple[Indices, Indices, Indices]:
-        """Positions to train on, to choose on and to test on."""
-        config = self.config
-        rest, test = stratified(labels, config.test_fraction, config.split_seed, "data.test_fraction")
-        train, val = self.two_ways(labels[rest])
-        return rest[train], rest[val], test
-
     def memory(self, pixels: Tensor, labels: Tensor) -> MemoryImages:
         """Images on the device, from uint8 (N, 3, S, S) and int64 (N,)."""
         return MemoryImages(pixels.to(self.device), labels.to(self.device), self.format, self.config.augment)
@@ -52,7 +40,8 @@ class Builder:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
         if len(pictures) * 3 * config.image_size**2 <= config.in_memory_mb * 2**20:
-            return self.memory(fit_all(pictures, indices.tolist(), config.image_size, config.workers), chosen)
+            pixels = fit_all(pictures, indices.tolist(), config.image_size, config.workers)
+            return self.memory(torch.from_numpy(pixels), chosen)
         log.info("%d images of %d pixels are streamed by %d workers", len(indices), config.image_size, config.workers)
         where = torch.from_numpy(indices)
         return StreamedImages(pictures, where, chosen.to(self.device), self.format, config.augment, config.workers)

@@ -12,6 +12,9 @@ from frostnas.config import DataConfig
 from frostnas.errors import InputError
 from frostnas.picture import read_picture
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SPLITS = ("train", "val", "test")
+
 log = logging.getLogger(__name__)
 
 
@@ -38,13 +41,23 @@ def image_root(config: DataConfig) -> Path:
     return root
 
 
+def split_folders(root: Path) -> dict[str, Path]:
+    """Those of `SPLITS` that are folders under ``root``, by name; empty where class folders lie there instead."""
+    found = {name: root / name for name in SPLITS if (root / name).is_dir()}
+    return found if "train" in found or set(_folders(root)) == set(found) else {}
+
+
+def _folders(parent: Path) -> list[str]:
+    return sorted(one.name for one in parent.iterdir() if one.is_dir() and not one.name.startswith("."))
+
+
 def list_classes(folder: Path, config: DataConfig) -> Listing:
     """Every image under ``folder``/<class>/, with all of them read once.
 
     Raises:
         InputError: there is no class, a class without a readable image, or (`data.strict`) a file that is not one.
     """
-    classes = tuple(sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")))
+    classes = tuple(_folders(folder))
     if len(classes) < 2:
         raise InputError(f"data.root={config.root}: {folder} has {len(classes)} class folders; expected at least 2")
     paths: list[Path] = []

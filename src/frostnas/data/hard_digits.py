@@ -11,9 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from frostnas.config import DataConfig
+from frostnas.data.digits import digit_scans
+from frostnas.data.split import Indices
+
 SIZE = 32  # pixels a side, before any resizing
 VIEWS = 4  # images made of every scan
 MEAN, STD = (0.5, 0.5, 0.5), (0.18, 0.18, 0.18)
+
+
+def rendered(ways: tuple[Indices, Indices, Indices], part: int, config: DataConfig) -> tuple[Tensor, Tensor]:
+    """The pictures uint8 (M, 3, S, S) and classes int64 (M,) of one part: to train on, to choose on, to test on.
+
+    The scans are split before they are rendered, so that none is both learned from and tested on.
+    """
+    scans, labels = (torch.from_numpy(values[ways[part]]) for values in digit_scans())
+    pixels = render(scans.unsqueeze(1), config.image_size, seed=3 * config.split_seed + part)
+    return pixels, labels.repeat(VIEWS)
 
 
 def render(scans: Tensor, image_size: int, seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pictures of any size, one at a time, and how many of them become square tensors."""
+"""Pictures of any size, one at a time, and how many of them become one array of squares."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from frostnas.picture import Bytes, fit, read_picture
 
@@ -20,8 +18,8 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
-    def picture(self, index: int) -> Tensor:
-        """uint8 RGB (3, H, W)."""
+    def picture(self, index: int) -> Bytes:
+        """uint8 RGB (H, W, 3), to be changed freely."""
         ...
 
 
@@ -34,9 +32,9 @@ class ArrayPictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def picture(self, index: int) -> Tensor:
-        one = torch.from_numpy(self.pixels[index])
-        return one.expand(3, -1, -1) if one.dim() == 2 else one.permute(2, 0, 1)
+    def picture(self, index: int) -> Bytes:
+        one = self.pixels[index]
+        return np.repeat(one[:, :, None], 3, axis=2) if one.ndim == 2 else one.copy()
 
 
 @dataclass(frozen=True)
@@ -48,21 +46,16 @@ class FilePictures:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def picture(self, index: int) -> Tensor:
-        return torch.from_numpy(read_picture(self.paths[index])).permute(2, 0, 1)
+    def picture(self, index: int) -> Bytes:
+        return read_picture(self.paths[index])
 
 
-def fit_tensor(picture: Tensor, size: int) -> Tensor:
-    """The central square, uint8 (3, S, S), after resizing the shorter side to ``size``."""
-    return torch.from_numpy(np.array(fit(picture.permute(1, 2, 0).numpy(), size))).permute(2, 0, 1)
-
-
-def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Tensor:
-    """Many pictures as uint8 (N, 3, S, S), read by ``workers`` threads."""
-    pixels = torch.empty(len(indices), 3, size, size, dtype=torch.uint8)
+def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Bytes:
+    """The central squares of many pictures as uint8 (N, 3, S, S), read by ``workers`` threads."""
+    pixels = np.empty((len(indices), 3, size, size), np.uint8)
 
     def place(slot: int) -> None:
-        pixels[slot] = fit_tensor(pictures.picture(indices[slot]), size)
+        pixels[slot] = fit(pictures.picture(indices[slot]), size).transpose(2, 0, 1)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         list(pool.map(place, range(len(indices))))

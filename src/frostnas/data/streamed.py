@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -16,7 +17,8 @@ from frostnas.data.augment import erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
-from frostnas.data.pictures import Pictures, fit_tensor
+from frostnas.data.pictures import Pictures
+from frostnas.picture import Bytes, fit
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,15 @@ class _Prepared(Dataset[Tensor]):
         index, seed = request
         picture = self.pictures.picture(index)
         if self.transform is None:
-            return fit_tensor(picture, self.size)
+            return _tensor(np.array(fit(picture, self.size)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.transform(picture)
+            return self.transform(_tensor(picture))
+
+
+def _tensor(picture: Bytes) -> Tensor:
+    """uint8 (H, W, 3) as (3, H, W), in the same memory."""
+    return torch.from_numpy(picture).permute(2, 0, 1)
 
 
 def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""An exported file on labelled images: accuracy per class, from the runtime's own logits."""
+"""An exported file on labelled images: accuracy per class, from the runtime's own logits. Needs no torch."""
 
 from __future__ import annotations
 
@@ -7,25 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ClassScore, ImageFormat
-from frostnas.data import Images
+from frostnas.artifacts import ClassScore
+from frostnas.config import DataConfig
+from frostnas.data.held_out import HeldOut
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.errors import InputError
+from frostnas.picture import normalised
 
 BATCH = 256
-
-
-def renormalise(images: NDArray[np.float32], was: ImageFormat, wanted: ImageFormat) -> NDArray[np.float32]:
-    """Images (N, 3, S, S) normalised for one network, normalised for another."""
-    if (was.mean, was.std) == (wanted.mean, wanted.std):
-        return images
-    pixels = images * _per_channel(was.std) + _per_channel(was.mean)
-    result: NDArray[np.float32] = (pixels - _per_channel(wanted.mean)) / _per_channel(wanted.std)
-    return result
-
-
-def _per_channel(values: tuple[float, float, float]) -> NDArray[np.float32]:
-    return np.array(values, np.float32).reshape(1, 3, 1, 1)
 
 
 def confusion_matrix(labels: NDArray[np.int64], named: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -50,8 +39,8 @@ class Answers:
     ranked: NDArray[np.int64]
 
 
-def answer(model: OnnxClassifier, images: Images, given: ImageFormat) -> Answers:
-    """Run a data set through an exported file.
+def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers:
+    """Run a data set, at the network's image size and scale, through an exported file.
 
     Raises:
         InputError: the data's classes are not those of the file.
@@ -61,9 +50,9 @@ def answer(model: OnnxClassifier, images: Images, given: ImageFormat) -> Answers
             f"data: has classes {', '.join(given.classes[:5])}…; the file was trained for "
             f"{', '.join(model.images.classes[:5])}…"
         )
-    labels, ranked = [], []
-    for batch, label in images.batches(BATCH):
-        logits = model.logits(renormalise(batch.cpu().numpy(), given, model.images))
+    images, labels, ranked = model.images, [], []
+    for pixels, label in given.batches(BATCH, config):
+        logits = model.logits(normalised(pixels, images.mean, images.std))
         ranked.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
-        labels.append(label.cpu().numpy())
+        labels.append(label)
     return Answers(np.concatenate(labels), np.concatenate(ranked))

@@ -1,7 +1,10 @@
-"""Measured latency: models of every workload, the portable agent, the calibrated table."""
+"""Measured latency: models of every workload, the portable agent, the calibrated table.
+
+What is named here needs no torch.
+"""
 
 from frostnas.latency.doubts import prefers_signed, saturates
-from frostnas.latency.measure import measure_files, measure_nets, target_host
+from frostnas.latency.measure import measure_files, target_host
 from frostnas.latency.session import MeasuringError
 from frostnas.latency.targets import Carried, this_host
 
@@ -9,7 +12,6 @@ __all__ = [
     "Carried",
     "MeasuringError",
     "measure_files",
-    "measure_nets",
     "prefers_signed",
     "saturates",
     "target_host",

@@ -1,4 +1,4 @@
-"""Whole networks and finished files, timed on the target that the config names."""
+"""Finished files, timed on the target that the config names. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from frostnas.artifacts import Host, NetSpec, Timing
-from frostnas.config import LatencyConfig, QuantConfig, TargetName
+from frostnas.artifacts import Host, Timing
+from frostnas.config import LatencyConfig, TargetName
 from frostnas.errors import InputError
-from frostnas.latency.models import network_model, one_thread
 from frostnas.latency.session import Job, Session
 from frostnas.latency.targets import Target, open_target
-from frostnas.quant import Scheme
 
 FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
 
@@ -48,22 +46,6 @@ def _reached(latency: LatencyConfig) -> Iterator[Target]:
         raise InputError("latency/target=bundle: only profile-latency can be carried away; expected local or ssh here")
     with open_target(latency) as target:
         yield target
-
-
-def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[NetSpec]) -> list[float]:
-    """INT8 latency in ms of whole networks with random weights, one image, in one interleaved session.
-
-    Raises:
-        MeasuringError: the agent failed.
-    """
-    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
-        job = Job(Path(name), replace(latency, batch=1))
-        with one_thread():
-            for index, spec in enumerate(specs):
-                job.add(str(index), network_model(spec, Scheme.of(quant)))
-        job.close()
-        session = perform(job)
-    return [session.models[str(index)].hot.p50 for index in range(len(specs))]
 
 
 def measure_files(paths: Sequence[Path], config: LatencyConfig, batch: int = 1) -> list[Timing]:

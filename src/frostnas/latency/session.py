@@ -8,14 +8,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 
 from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx  # finished files need no more than their bytes
 
 MANIFEST, RESULTS, JOURNAL = "manifest.json", "results.json", "journal.jsonl"
 

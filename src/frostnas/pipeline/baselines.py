@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from frostnas import latency, training
+from frostnas import training
 from frostnas.artifacts import NetSpec, ParetoRow
 from frostnas.config import Config
 from frostnas.errors import InputError
+from frostnas.latency.nets import measure_nets
 from frostnas.nets import zoo_spec
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.target import difference
@@ -48,7 +49,7 @@ def baseline_rows(session: Session, specs: Sequence[NetSpec]) -> list[ParetoRow]
         top1.append(result.fake_quant.val)
     if not specs or not session.workspace.writes:
         return []
-    measured = latency.measure_nets(session.config.latency, session.config.quant, specs)
+    measured = measure_nets(session.config.latency, session.config.quant, specs)
     rows = zip(specs, measured, top1, strict=True)
     return [ParetoRow(spec.name, ms, value, on_front=False, picked=False, alone=True) for spec, ms, value in rows]
 

@@ -33,6 +33,7 @@ from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.errors import InputError
 from frostnas.latency import profile
+from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import baseline_rows, baseline_specs
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, Session
@@ -134,7 +135,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list
 
 
 def _search_block(session: Session) -> BlockResult:
-    measure = partial(latency.measure_nets, session.config.latency, session.config.quant)
+    measure = partial(measure_nets, session.config.latency, session.config.quant)
     result = search_block.run(session.config, session.data, measure, session.workspace)
     write_block_plots(result, session.workspace.run_dir)
     return result

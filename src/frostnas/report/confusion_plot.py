@@ -1,33 +1,25 @@
-"""The confusion matrix of `frostnas evaluate` as a file and as a picture."""
+"""The confusion matrix of `frostnas evaluate` as a picture."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from frostnas.artifacts import Evaluation, write_atomic
+from frostnas.artifacts import Evaluation
 from frostnas.report.figures import save_figure
 
 NAMED, NUMBERED = 60, 20  # classes: above these the picture leaves out names, and counts
 
 
-def save_confusion(result: Evaluation, stem: Path) -> None:
-    """Write STEM.csv (rows are true classes, columns named ones, counts of images) and STEM.png."""
-    names = [one.name for one in result.classes]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["true \\ named", *names])
-    writer.writerows([name, *row] for name, row in zip(names, result.confusion, strict=True))
-    write_atomic(stem.with_name(f"{stem.name}.csv"), text.getvalue().encode())
-    save_figure(_draw(result, names), stem.with_name(f"{stem.name}.png"), dpi=150)
+def save_confusion_plot(result: Evaluation, path: Path) -> None:
+    """Draw the shares of each true class, with the counts where they fit, as PNG."""
+    save_figure(_draw(result), path, dpi=150)
 
 
-def _draw(result: Evaluation, names: list[str]) -> Figure:
-    counts = np.asarray(result.confusion)
+def _draw(result: Evaluation) -> Figure:
+    names, counts = [one.name for one in result.classes], np.asarray(result.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(4 + 0.3 * len(names), 14)
     figure = Figure(figsize=(side, side), layout="constrained")

@@ -11,14 +11,12 @@ from frostnas.artifacts import ImageFormat
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import Builder
-from frostnas.data.folder import Listing, image_root, list_classes
+from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, image_root, list_classes, split_folders
 from frostnas.data.images import Splits
-from frostnas.data.pictures import FilePictures
+from frostnas.data.pictures import FilePictures, Pictures
+from frostnas.data.split import Indices, three_ways, two_ways
 from frostnas.data.vision import PUBLIC, read_public
 from frostnas.errors import InputError
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-DIGITS = tuple(map(str, range(10)))
 
 
 def load(config: DataConfig, device: torch.device) -> Splits:
@@ -31,23 +29,15 @@ def load(config: DataConfig, device: torch.device) -> Splits:
 
 
 def _digits(config: DataConfig, device: torch.device) -> Splits:
-    build = Builder(config, device, ImageFormat(DIGITS, config.image_size, digits.MEAN, digits.STD))
-    pixels, labels = digits.digits(config.image_size)
-    every = build.memory(pixels, labels)
-    ways = build.three_ways(labels.numpy())
-    return build.splits([every.subset(torch.from_numpy(part)) for part in ways], ways[2])
+    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, digits.MEAN, digits.STD))
+    return _split_three_ways(build, *digits.digits(config.image_size))
 
 
 def _hard_digits(config: DataConfig, device: torch.device) -> Splits:
-    """The scans are split before they are rendered, so that none is both learned from and tested on."""
-    build = Builder(config, device, ImageFormat(DIGITS, config.image_size, hard_digits.MEAN, hard_digits.STD))
-    scans, labels = digits.digit_pixels()
-    ways = build.three_ways(labels.numpy())
-    parts = []
-    for number, part in enumerate(map(torch.from_numpy, ways)):
-        pixels = hard_digits.render(scans[part], config.image_size, seed=3 * config.split_seed + number)
-        parts.append(build.memory(pixels, labels[part].repeat(hard_digits.VIEWS)))
-    return build.splits(parts, ways[2])
+    mean, std = hard_digits.MEAN, hard_digits.STD
+    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, mean, std))
+    ways = three_ways(digits.digit_scans()[1], config)
+    return build.splits([build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)], ways[2])
 
 
 def _public(config: DataConfig, device: torch.device) -> Splits:
@@ -55,19 +45,20 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     held_out = read_public(config, train=False)
     public = PUBLIC[config.name]
     build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
-    parts = [build.images(learned.pictures, learned.labels, part) for part in build.two_ways(learned.labels)]
+    parts = [build.images(learned.pictures, learned.labels, part) for part in two_ways(learned.labels, config)]
     return build.splits([*parts, build.images(held_out.pictures, held_out.labels)])
 
 
 def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
     """`root/train` with `root/test` or `root/val` or both, or class folders right under the root."""
     root = image_root(config)
-    if not (root / "train").is_dir():
+    folders = split_folders(root)
+    if not folders:
         return _one_folder(list_classes(root, config), config, device)
-    names = [name for name in ("train", "val", "test") if (root / name).is_dir()]
-    if names == ["train"]:
-        raise InputError(f"data.root={config.root}: has a train folder alone; expected val or test beside it")
-    listings = [list_classes(root / name, config) for name in names]
+    names = list(folders)
+    if names == ["train"] or "train" not in names:
+        raise InputError(f"data.root={config.root}: has {' and '.join(names)} alone; expected train, and val or test")
+    listings = [list_classes(folder, config) for folder in folders.values()]
     learned, skipped = listings[0], sum(listing.skipped for listing in listings)
     for listing in listings[1:]:
         odd = sorted(set(listing.classes) ^ set(learned.classes))
@@ -79,15 +70,18 @@ def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
     if len(rest) == 2:
         return build.splits([build.images(pictures, labels), *rest], skipped=skipped)
     # A single held-out folder is for the final numbers; choices are made on a part of the training images.
-    parts = [build.images(pictures, labels, part) for part in build.two_ways(labels)]
+    parts = [build.images(pictures, labels, part) for part in two_ways(labels, config)]
     return build.splits([*parts, *rest], skipped=skipped)
 
 
 def _one_folder(listing: Listing, config: DataConfig, device: torch.device) -> Splits:
     build = _folder_builder(listing, config, device)
-    pictures, labels = FilePictures(listing.paths), np.asarray(listing.labels)
-    ways = build.three_ways(labels)
-    return build.splits([build.images(pictures, labels, part) for part in ways], ways[2], listing.skipped)
+    return _split_three_ways(build, FilePictures(listing.paths), np.asarray(listing.labels), listing.skipped)
+
+
+def _split_three_ways(build: Builder, pictures: Pictures, labels: Indices, skipped: int = 0) -> Splits:
+    ways = three_ways(labels, build.config)
+    return build.splits([build.images(pictures, labels, part) for part in ways], ways[2], skipped)
 
 
 def _folder_builder(listing: Listing, config: DataConfig, device: torch.device) -> Builder:
