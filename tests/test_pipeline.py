@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import frostnas
 from frostnas.config.compose import compose_config
 from frostnas.data.normalise import Normalise
 from frostnas.deploy.emitter import emit_net
-from frostnas.deploy.export import ParityError
+from frostnas.deploy.formats import ParityError
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.nets import Net
@@ -289,6 +290,29 @@ def test_a_file_that_does_not_do_what_was_trained_fails_the_export(
         STAGES["export"].run(Session(config, workspace), force=True)
     table = str(caught.value).splitlines()
     assert "agrees with fake-quant" in table[0] and "(1 of " in table[2] and "stem " in table[3]
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="not installed: pip install 'frostnas[openvino]'")
+def test_every_format_is_run_back_and_stored(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    done = command(copy, "export", "export.formats=[onnx,openvino]", "--force")
+    assert done.returncode == 0, done.stderr
+    report = frostnas.load(copy / "export.json", frostnas.ExportReport).value
+    (row,) = report.formats
+    assert (row.format, row.path) == ("openvino", "model.int8.xml") and row.runtime.startswith("openvino 20")
+    assert row.size_bytes == sum((copy / f"model.int8.{kind}").stat().st_size for kind in ("xml", "bin"))
+    assert row.agreement >= 0.98 and abs(row.top1 - report.int8.top1) <= 0.01
+    assert 0 < row.latency_ms_p50 <= row.latency_ms_p90
+    assert "openvino" in done.stdout and "agreement" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("executorch") is not None, reason="ExecuTorch is installed")
+@pytest.mark.parametrize("name", ["export", "run"])
+def test_a_format_that_is_not_installed_is_an_input_error(finished: Path, name: str) -> None:
+    done = command(finished, name, "export.formats=[onnx,executorch]", "--force")
+    assert done.returncode == 2
+    assert "export.formats=executorch: is not installed; `pip install 'frostnas[executorch]'`" in done.stderr
 
 
 def test_an_edited_artifact_stops_the_stages_that_read_it(finished: Path, tmp_path: Path) -> None:

@@ -219,11 +219,32 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FormatFile:
+    """The INT8 network in a format other than ONNX, run back by that format's runtime on the machine of the export."""
+
+    format: str
+    runtime: str
+    """Name and version."""
+    path: str
+    """Relative to the run directory."""
+    sha256: str
+    size_bytes: int
+    """With the files that belong to it."""
+    top1: float
+    """On the test split, as a fraction."""
+    agreement: float
+    """As `ExportReport.agreement`."""
+    latency_ms_p50: float
+    latency_ms_p90: float
+    """One image, on the threads of the config, in the exporting process."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReport:
     """`export.json`."""
 
     KIND: ClassVar[str] = "export"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     int8: ModelFile
     fp32: ModelFile
@@ -234,6 +255,8 @@ class ExportReport:
     """From the latency table, where there is one for this machine."""
     runtime: str
     threads: int
+    formats: tuple[FormatFile, ...]
+    """What `export.formats` asks for beside ONNX, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
+from frostnas.deploy.formats import check_installed
 from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried
@@ -61,6 +62,7 @@ def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome
         raise InputError(
             f"net={config.net}: `run` searches for its network; use `frostnas train` and `frostnas export`"
         )
+    check_installed(config.export.formats)  # rather now than after hours
     with _session(config, console, quiet) as session:
         values = {stage.name: stage.run(session, force=force) for stage in CHAIN}
         run = tables.RunSummary(

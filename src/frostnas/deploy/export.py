@@ -1,20 +1,32 @@
-"""Export: write the INT8 and FP32 files, run both back, compare with the network in torch."""
+"""Export: write the files, run each back in its own runtime, compare with the network in torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ExportReport, ModelFile, Timing, TrainResult, sha256_of, sha256_of_value, write_atomic
-from frostnas.config import Config
+from frostnas.artifacts import (
+    ExportReport,
+    FormatFile,
+    ModelFile,
+    Timing,
+    TrainResult,
+    sha256_of,
+    sha256_of_value,
+    write_atomic,
+)
+from frostnas.config import Config, ExportConfig
 from frostnas.data import Images
 from frostnas.deploy.difference import as_text, layer_differences
 from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.formats import ONNX, Classifier, ParityError, check_installed, writer
 from frostnas.deploy.integer_check import float_operations
 from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of
+from frostnas.deploy.timing import time_runs
 from frostnas.engine import predict
 from frostnas.nets import Net
 from frostnas.quant import QuantState, check_ranges, set_state
@@ -22,17 +34,50 @@ from frostnas.version import __version__
 
 BATCH = 256
 SHOWN_IMAGES = 32  # that layers are compared on
+ROUNDS = 30  # of timing, at least
 TimeFiles = Callable[[Sequence[Path]], Sequence[Timing]]
 """Latency of ONNX files, one image, measured in one interleaved session."""
 
 
-class ParityError(RuntimeError):
-    """The exported file does not do what the trained network does; the message gives the figures."""
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Classes of the test images in order, each int64 (N,): the true ones, and those that fake-quant names."""
+
+    labels: NDArray[np.int64]
+    fake: NDArray[np.int64]
+
+    @property
+    def top1_fake(self) -> float:
+        return float(np.mean(self.fake == self.labels))
 
 
-def named_by_file(model: OnnxClassifier, images: Images) -> NDArray[np.int64]:
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How an exported INT8 file compares with fake-quant; fractions of the test images."""
+
+    agreement: float
+    top1: float
+
+    def shortfall(self, answers: Answers, limits: ExportConfig) -> str:
+        """What falls short of the limits by more than one image; empty if nothing does."""
+        one, lost = 1 / len(answers.labels), answers.top1_fake - self.top1
+        if self.agreement + one >= limits.min_agreement and lost - one <= limits.max_top1_drop:
+            return ""
+        return (
+            f"agrees with fake-quant on {self.agreement:.2%} of the test images (at least {limits.min_agreement:.2%} "
+            f"wanted), top-1 {self.top1:.2%} against {answers.top1_fake:.2%} (at most {limits.max_top1_drop:.2%} less "
+            "wanted)"
+        )
+
+
+def named_by_file(model: Classifier, images: Images) -> NDArray[np.int64]:
     """The class that an exported file names for every image in order, int64 (N,)."""
     return np.concatenate([model.logits(batch.cpu().numpy()).argmax(1) for batch, _ in images.batches(BATCH)])
+
+
+def _compare(model: Classifier, test: Images, answers: Answers) -> Parity:
+    named = named_by_file(model, test)
+    return Parity(float(np.mean(named == answers.fake)), float(np.mean(named == answers.labels)))
 
 
 def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Path]:
@@ -66,35 +111,60 @@ def run(
     """Export a trained network and measure what was exported on the whole test split.
 
     Raises:
-        ParityError: agreement or top-1 of the INT8 file falls short of `export.min_agreement` or
-            `export.max_top1_drop` by more than one image; it says in which layer the difference begins, and the files
-            are left for inspection.
+        InputError: a format of `export.formats` is not installed.
+        ParityError: agreement or top-1 of an INT8 file falls short of `export.min_agreement` or
+            `export.max_top1_drop` by more than one image; for ONNX it says in which layer the difference begins. The
+            files are left for inspection.
     """
+    check_installed(config.export.formats)
     int8_path, fp32_path = write_models(net, trained, folder)
     set_state(net, QuantState.FROZEN)
-    labels = test.labels.cpu().numpy()
-    fake = predict(net, test).argmax(1).cpu().numpy()
-    int8 = named_by_file(OnnxClassifier(int8_path, config.latency.threads), test)
-    fp32 = named_by_file(OnnxClassifier(fp32_path, config.latency.threads), test)
-    agreement, top1_fake, top1_int8 = (float(np.mean(same)) for same in (fake == int8, fake == labels, int8 == labels))
-    limits, one = config.export, 1 / len(labels)
-    if agreement + one < limits.min_agreement or top1_fake - top1_int8 - one > limits.max_top1_drop:
+    answers = Answers(test.labels.cpu().numpy(), predict(net, test).argmax(1).cpu().numpy())
+    int8 = OnnxClassifier(int8_path, config.latency.threads)
+    parity = _compare(int8, test, answers)
+    if short := parity.shortfall(answers, config.export):
         some, _ = next(iter(test.batches(SHOWN_IMAGES)))
         raise ParityError(
-            f"{int8_path}: agrees with fake-quant on {agreement:.2%} of the test images (at least "
-            f"{limits.min_agreement:.2%} wanted), top-1 {top1_int8:.2%} against {top1_fake:.2%} (at most "
-            f"{limits.max_top1_drop:.2%} less wanted). Layer by layer on {len(some)} images:\n"
+            f"{int8_path}: {short}. Layer by layer on {len(some)} images:\n"
             f"{as_text(layer_differences(net, int8_path, some))}"
         )
+    fp32 = _compare(OnnxClassifier(fp32_path, config.latency.threads), test, answers)
+    others = [name for name in config.export.formats if name != ONNX]
+    formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, answers) for name in others)
     timings = time_files([int8_path, fp32_path])
     return ExportReport(
-        int8=_describe(int8_path, top1_int8, timings[0]),
-        fp32=_describe(fp32_path, float(np.mean(fp32 == labels)), timings[1]),
-        top1_fake_quant=top1_fake,
-        agreement=agreement,
+        int8=_describe(int8_path, parity.top1, timings[0]),
+        fp32=_describe(fp32_path, fp32.top1, timings[1]),
+        top1_fake_quant=answers.top1_fake,
+        agreement=parity.agreement,
         predicted_ms=predicted_ms,
         runtime=config.latency.runtime.value,
         threads=config.latency.threads,
+        formats=formats,
+    )
+
+
+def _other(
+    name: str, config: Config, net: Net, int8: Path, metadata: Mapping[str, str], test: Images, answers: Answers
+) -> FormatFile:
+    """The network in another format than ONNX, which is there already."""
+    made = writer(name)(net, int8, metadata, config.latency.threads)
+    parity = _compare(made.model, test, answers)
+    if short := parity.shortfall(answers, config.export):
+        raise ParityError(f"{made.path}: {short}; {int8} does as wanted")
+    size = net.spec.image_size
+    image = np.zeros((1, 3, size, size), np.float32)
+    timing = time_runs(lambda: made.model.logits(image), max(config.latency.rounds, ROUNDS), config.latency.round_ms)
+    return FormatFile(
+        format=name,
+        runtime=made.runtime,
+        path=made.path.name,
+        sha256=sha256_of(made.path),
+        size_bytes=sum(file.stat().st_size for file in made.files),
+        top1=parity.top1,
+        agreement=parity.agreement,
+        latency_ms_p50=timing.p50,
+        latency_ms_p90=timing.p90,
     )
 
 

@@ -100,6 +100,7 @@ def run_table(run: RunSummary, folder: Path) -> Group:
             ("latency INT8", f"predicted {_ms(export.predicted_ms)}, measured {_ms(export.int8.latency_ms_p50)}"),
             ("latency FP32", f"measured {_ms(export.fp32.latency_ms_p50)}"),
             ("size", f"INT8 {_kib(export.int8.size_bytes)}, FP32 {_kib(export.fp32.size_bytes)}"),
+            *_format_rows(export),
             ("files", f"{folder / export.int8.path}, {folder / export.fp32.path}"),
         ],
     )
@@ -133,10 +134,22 @@ def artifact_table(value: Artifact, path: Path) -> Group:
                 ("latency INT8", f"predicted {_ms(value.predicted_ms)}, measured {_ms(value.int8.latency_ms_p50)}"),
                 ("latency FP32", f"measured {_ms(value.fp32.latency_ms_p50)}"),
                 ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
+                *_format_rows(value),
             ]
         case _:
             raise TypeError(f"no table for {type(value).__name__}")
     return _facts(str(path), rows)
+
+
+def _format_rows(export: ExportReport) -> list[tuple[str, str]]:
+    return [
+        (
+            one.format,
+            f"{one.path}: top-1 {_percent(one.top1)}, agreement {_percent(one.agreement)}, "
+            f"{_ms(one.latency_ms_p50)} by {one.runtime} here, {_kib(one.size_bytes)}",
+        )
+        for one in export.formats
+    ]
 
 
 def _latency_view(table: LatencyTable, path: Path) -> Group:

@@ -6,12 +6,11 @@ import json
 import subprocess
 import sys
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from frostnas.artifacts import Host
-from frostnas.errors import InputError
+from frostnas.extras import need
 from frostnas.latency.session import host_of
 from frostnas.latency.targets.follow import AGENT, OnRound, follow
 
@@ -44,10 +43,7 @@ class Local:
     """
 
     def __init__(self, runtime: str) -> None:
-        if find_spec(runtime) is None:
-            raise InputError(
-                f"latency.runtime={runtime}: is not installed; `pip install 'frostnas[{runtime}]'` brings it"
-            )
+        need(runtime, f"latency.runtime={runtime}")
 
     @cached_property
     def host(self) -> Host:

@@ -1,0 +1,69 @@
+"""The formats beside ONNX, one function each: from the trained network to a written model that runs.
+
+The libraries of a format are an extra, imported when the format is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostnas.extras import need
+from frostnas.nets import Net
+
+ONNX = "onnx"
+
+
+class ParityError(RuntimeError):
+    """The exported file does not do what the trained network does; the message gives the figures."""
+
+
+class Classifier(Protocol):
+    """An exported file in its runtime."""
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalised images float32 (N, 3, S, S) -> float32 (N, classes)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A written model, loaded back."""
+
+    path: Path
+    files: tuple[Path, ...]
+    """All that belong to it."""
+    runtime: str
+    """Name and version."""
+    model: Classifier
+
+
+Write = Callable[[Net, Path, Mapping[str, str], int], Exported]
+"""From the network in `FROZEN`, its INT8 ONNX file, that file's metadata and a number of threads; writes beside it."""
+
+
+def writer(name: str) -> Write:
+    """The function of a format other than ONNX."""
+    if name == "openvino":
+        from frostnas.deploy import openvino_ir
+
+        return openvino_ir.export
+    from frostnas.deploy import executorch_pte
+
+    return executorch_pte.export
+
+
+def check_installed(formats: Sequence[str]) -> None:
+    """Raise unless every format's extra is there.
+
+    Raises:
+        InputError: one is missing; it names the command that installs it.
+    """
+    for name in formats:
+        if name != ONNX:
+            need(name, f"export.formats={name}")
