@@ -24,8 +24,12 @@ PTE_NAME = "model.int8.pte"
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Without the warnings of ExecuTorch's imports, of which none is about what is done with it here."""
-    level = logging.root.manager.disable
+    """Without the warnings of ExecuTorch's imports, of which none is about its use here, and without their handlers.
+
+    They configure the root logger, which would print every line of ours a second time.
+    """
+    root = logging.root
+    level, handlers = root.manager.disable, list(root.handlers)
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -33,6 +37,7 @@ def _hushed() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+        root.handlers[:] = handlers
 
 
 def export(net: Net, int8: Path, metadata: Mapping[str, str], threads: int) -> Exported:

@@ -9,20 +9,24 @@ import numpy as np
 
 from frostnas.artifacts import Timing
 
-WARMUP_RUNS = 10
+WARMUP_RUNS, LEAST_RUNS = 10, 3
 
 
 def time_runs(run: Callable[[], object], rounds: int, round_ms: float) -> Timing:
-    """Milliseconds per run: p10, p50 and p90 over rounds of at least ``round_ms`` each."""
-    start = time.perf_counter()
-    for _ in range(WARMUP_RUNS):
-        run()
-    each_ms = (time.perf_counter() - start) / WARMUP_RUNS * 1e3
-    runs = max(1, round(round_ms / each_ms))
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for _ in range(runs):
-            run()
-        found.append((time.perf_counter() - start) / runs * 1e3)
+    """Milliseconds per run: p10, p50 and p90 over rounds of about ``round_ms``, of each round its median run.
+
+    So a run during which the system gave the CPU to another process does not count.
+    """
+    each_ms = _median_ms(run, WARMUP_RUNS)
+    runs = max(LEAST_RUNS, round(round_ms / each_ms))
+    found = [_median_ms(run, runs) for _ in range(rounds)]
     return Timing(*map(float, np.percentile(found, [10, 50, 90])))
+
+
+def _median_ms(run: Callable[[], object], runs: int) -> float:
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
