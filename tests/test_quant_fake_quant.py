@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from frostnas.quant import ActivationQuantizer, QuantState, RangeError, Scheme, fake_quantize_weight, weight_scale
+from frostnas.quant import (
+    ActivationQuantizer,
+    InputQuantizer,
+    QuantState,
+    RangeError,
+    Scheme,
+    fake_quantize_weight,
+    weight_scale,
+)
 
 SCHEMES = st.sampled_from([Scheme(), Scheme(weight_bits=7), Scheme(signed_activations=True)])
 FINITE = st.floats(-1e3, 1e3, width=32)
@@ -87,6 +95,13 @@ def test_a_range_that_is_not_finite_names_the_layer(values: list[float], bad: fl
     values.insert(at % (len(values) + 1), bad)
     with pytest.raises(RangeError, match=r"layers\.3\.expand\.quantizer"):
         quantizer(torch.tensor(values))
+
+
+@given(st.floats(0, 1), st.floats(0.05, 1))
+def test_at_most_one_pixel_value_is_a_rounding_tie_whatever_the_normalisation(mean: float, std: float) -> None:
+    pixels = (torch.arange(256, dtype=torch.float64) / 255 - mean) / std
+    steps = pixels / observed(InputQuantizer(Scheme()), pixels.float()).scale.double()
+    assert int(((steps - steps.floor() - 0.5).abs() < 1e-3).sum()) <= 1
 
 
 def test_the_range_is_a_moving_average_that_starts_at_the_first_batch() -> None:

@@ -15,7 +15,7 @@ from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
 from frostnas.deploy.emitter import emit_layers, emit_net
 from frostnas.deploy.graph import Graph, Grid, Value, tensor
 from frostnas.nets import Net, build_block, build_head, build_stem
-from frostnas.quant import ActivationQuantizer, QTensor, QuantState, Scheme, set_state
+from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, QuantState, Scheme, set_state
 
 SAMPLES, SIDE = 4, 8  # random inputs that set the ranges, and their size; a latency does not depend on them
 
@@ -56,7 +56,7 @@ def _noise(channels: int, size: int) -> torch.Tensor:
 def _module(workload: Workload, scheme: Scheme) -> nn.Module:
     match workload.part:
         case StemSpec() as stem:
-            return nn.Sequential(ActivationQuantizer(scheme), build_stem(stem, scheme))
+            return nn.Sequential(InputQuantizer(scheme), build_stem(stem, scheme))
         case LayerSpec() as layer:
             return build_block(workload.in_channels, layer, scheme)
         case HeadSpec() as head:

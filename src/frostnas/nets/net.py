@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from frostnas.artifacts import HeadSpec, NetSpec, StemSpec
 from frostnas.nets.blocks import build_block
 from frostnas.nets.ops import conv_act
-from frostnas.quant import ActivationQuantizer, ConvBN, Dropout, GlobalAveragePool, QTensor, Scheme
+from frostnas.quant import ActivationQuantizer, ConvBN, Dropout, GlobalAveragePool, InputQuantizer, QTensor, Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Net(nn.Module):
     def __init__(self, spec: NetSpec, scheme: Scheme | None = None, *, features_only: bool = False) -> None:
         super().__init__()
         self.spec, self.scheme = spec, scheme or Scheme()
-        self.input = ActivationQuantizer(self.scheme)
+        self.input = InputQuantizer(self.scheme)
         self.stem = build_stem(spec.stem, self.scheme)
         self.layers = nn.ModuleList()
         channels, stride = spec.stem.channels, spec.stem.stride

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from frostnas.artifacts import ImageFormat, TrainResult, load, sha256_of, sha256_of_value
 from frostnas.config import DistillConfig
-from frostnas.data.load import IMAGENET_MEAN, IMAGENET_STD
+from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from frostnas.errors import InputError
 from frostnas.nets import create_model, published_names, zoo_names
 from frostnas.nets.state_dicts import check_fits, other_classes, read_state_dict

@@ -2,6 +2,7 @@
 
 from frostnas.quant.fake_quant import (
     ActivationQuantizer,
+    InputQuantizer,
     QTensor,
     QuantState,
     RangeError,
@@ -33,6 +34,7 @@ __all__ = [
     "GlobalAveragePool",
     "GradBoost",
     "HardSwish",
+    "InputQuantizer",
     "IntegerConv",
     "MaxPool",
     "Multiply",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -150,6 +150,9 @@ class ActivationQuantizer(nn.Module):
     bool (): `started`.
     """
 
+    STEPS: ClassVar[int] = LEVELS
+    """Steps from one end of the range to the other."""
+
     low: Tensor
     high: Tensor
     scale: Tensor
@@ -211,10 +214,10 @@ class ActivationQuantizer(nn.Module):
     def _set_grid(self) -> None:
         high = self.high.clamp(0.0, self.ceiling)
         if self.floor == 0:  # low and zero stay 0
-            self.scale.copy_((high / LEVELS).clamp_(min=SMALLEST_SCALE))
+            self.scale.copy_((high / self.STEPS).clamp_(min=SMALLEST_SCALE))
             return
         low = self.low.clamp(self.floor, 0.0)
-        self.scale.copy_(((high - low) / LEVELS).clamp_(min=SMALLEST_SCALE))
+        self.scale.copy_(((high - low) / self.STEPS).clamp_(min=SMALLEST_SCALE))
         self.zero.copy_(torch.round(-low / self.scale).clamp_(0, LEVELS))
 
     def check(self) -> None:
@@ -241,6 +244,17 @@ class ActivationQuantizer(nn.Module):
 
     def extra_repr(self) -> str:
         return f"range=[{self.low.item():.4g}, {self.high.item():.4g}], state={self.state.value}"
+
+
+class InputQuantizer(ActivationQuantizer):
+    """The quantizer of images whose pixels have `LEVELS` steps themselves.
+
+    On a grid of as many steps all of them can lie halfway between two levels, as they do where the mean of the
+    normalisation is 0.5. Their last bit, in which runtimes differ, would then decide: a trained network agreed with its
+    exported file on 96.6% of the images. With one step less at most one pixel value lies there.
+    """
+
+    STEPS = LEVELS - 1
 
 
 def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:

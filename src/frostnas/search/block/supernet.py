@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from frostnas.artifacts import NetSpec
 from frostnas.nets import build_stem
-from frostnas.quant import ActivationQuantizer, ConvBN, GlobalAveragePool, QTensor, Scheme
+from frostnas.quant import ActivationQuantizer, ConvBN, GlobalAveragePool, InputQuantizer, QTensor, Scheme
 from frostnas.search.block.mixed import MixedBlock
 from frostnas.search.block.mixture import Mixture
 from frostnas.search.block.shared import SharedConv
@@ -23,7 +23,7 @@ class Supernet(nn.Module):
         """Args: proxy: stem, widths, strides and head; its blocks are not looked at."""
         super().__init__()
         self.space = space
-        self.input = ActivationQuantizer(scheme)
+        self.input = InputQuantizer(scheme)
         self.stem = build_stem(proxy.stem, scheme)
         self.blocks = nn.ModuleList()
         channels = proxy.stem.channels

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from frostnas.artifacts import LayerSpec
 from frostnas.nets import Net, build_block, build_head, build_stem
-from frostnas.quant import ActivationQuantizer, QTensor, Scheme
+from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, Scheme
 from frostnas.search.net.sharing import SharedWeights
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.network import NetworkSpace
@@ -24,7 +24,7 @@ class Supernet(nn.Module):
     def __init__(self, space: NetworkSpace, scheme: Scheme, *, share_weights: bool = True) -> None:
         super().__init__()
         self.space, self.scheme = space, scheme
-        self.input = ActivationQuantizer(scheme)
+        self.input = InputQuantizer(scheme)
         self.stem = build_stem(space.stem, scheme)
         self.first = build_block(space.stem.channels, space.first, scheme)
         self.candidates = nn.ModuleDict()
