@@ -49,7 +49,7 @@ SUITES = (
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train; ``overrides`` may use {epochs}, {rest} (epochs less StatAssist's) and {tuning}."""
+    """One way to train; ``overrides`` may use {epochs}, {rest} (epochs less StatAssist's), {half} and {tuning}."""
 
     name: str
     overrides: tuple[str, ...]
@@ -59,6 +59,7 @@ class Arm:
 
 PLAIN = ("train.float_epochs=0", "train.epochs={epochs}", "train.frozen_epochs=1")
 ASSISTED = (f"train.float_epochs={FLOAT_EPOCHS}", "train.epochs={rest}", "train.frozen_epochs=1")
+HALF = ("train.float_epochs={half}", "train.epochs={half}", "train.frozen_epochs=1")
 CORRECTED, RELEASED = "quant.gradboost.mode=corrected", "quant.gradboost.mode=released"
 FP32 = Arm("FP32", ("train.float_epochs={epochs}", "train.epochs=0", "train.frozen_epochs=0", OFF))
 ARMS = (
@@ -74,6 +75,8 @@ ARMS = (
     Arm("+ GradBoost released", (*PLAIN, RELEASED)),
     Arm("+ StatAssist + GradBoost corrected", (*ASSISTED, CORRECTED)),
     Arm("+ StatAssist + GradBoost released", (*ASSISTED, RELEASED)),
+    Arm("+ StatAssist of half the epochs", (*HALF, OFF)),
+    Arm("+ StatAssist of half the epochs + GradBoost corrected", (*HALF, CORRECTED)),
 )
 
 
@@ -87,7 +90,7 @@ def narrow_net(image_size: int) -> NetSpec:
 
 
 def config_of(suite: Suite, arm: Arm, seed: int, epochs: int, fp32: Path) -> Config:
-    words = {"epochs": epochs, "rest": epochs - FLOAT_EPOCHS, "tuning": max(1, epochs // 4)}
+    words = {"epochs": epochs, "rest": epochs - FLOAT_EPOCHS, "half": epochs // 2, "tuning": max(1, epochs // 4)}
     common = [f"data={suite.data}", f"data.image_size={suite.image_size}", "train.optim.lr=0.1", f"seed={seed}"]
     start = [f"train.weights={fp32}"] if arm.tunes else []
     config = compose_config([*common, *suite.overrides, *start, *(one.format(**words) for one in arm.overrides)])
