@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, multiprocessing
+from torch import distributed as dist
 
 import frostnas
 from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, save
+from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
+from frostnas.engine import seed_all
+from frostnas.engine.distributed import World
+from frostnas.nets import Net
+from frostnas.quant import QuantState, Scheme
+from frostnas.training.trainer import Trainer
 
 NET = frostnas.NetSpec(
     "n",
@@ -52,3 +61,118 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path, net_json: Path, m
     assert alone.keys() == shared.keys()
     for name, tensor in alone.items():
         torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+PHASES = TrainConfig(float_epochs=1, epochs=3, frozen_epochs=1, ema_decay=0.9, optim=OptimConfig(lr=0.1))
+STEPS = 4  # per epoch
+Step = Callable[[Trainer, Tensor, Tensor, int], None]
+
+
+def all_phases(rank: int, size: int, folder: Path, boost: bool, step: Step) -> Trainer:
+    """Every phase in double precision, on this process's part of every batch."""
+    if size > 1:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
+    seed_all(0)
+    config = Config(train=PHASES, quant=QuantConfig(gradboost=GradBoostConfig(enabled=boost)))
+    trainer = Trainer(Net(NET, Scheme()).double(), config, STEPS, 10, World(rank, size))
+    noise = torch.Generator().manual_seed(0)
+    for state in (QuantState.OBSERVE, QuantState.FAKE, QuantState.FAKE, QuantState.FROZEN):
+        trainer.begin_epoch()
+        assert trainer.state is state
+        for number in range(STEPS):
+            pixels = torch.randn(16, 3, 8, 8, generator=noise, dtype=torch.float64)
+            labels = torch.randint(10, (16,), generator=noise)
+            step(trainer, pixels[rank::size], labels[rank::size], trainer.progress.epoch * STEPS + number)
+        trainer.progress.next_epoch()
+    if size > 1:
+        dist.barrier()  # a rank that leaves early can abort the other
+        dist.destroy_process_group()
+    return trainer
+
+
+def keep(folder: Path) -> None:
+    """One process; the state after every step is saved."""
+
+    def step(trainer: Trainer, pixels: Tensor, labels: Tensor, number: int) -> None:
+        trainer.step(pixels, labels)
+        torch.save(trainer.state_dict(), folder / f"{number}.pt")
+
+    all_phases(0, 1, folder, boost=False, step=step)
+
+
+def compare(rank: int, size: int, folder: Path) -> None:
+    """Each step from where one process was, so that a value at a rounding tie speaks in no other step."""
+
+    def step(trainer: Trainer, pixels: Tensor, labels: Tensor, number: int) -> None:
+        trainer.step(pixels, labels)
+        alone = torch.load(folder / f"{number}.pt")
+        torch.testing.assert_close(trainer.state_dict(), alone, rtol=1e-7, atol=1e-10)
+        trainer.load_state_dict(alone)
+
+    all_phases(rank, size, folder, boost=False, step=step)
+
+
+def test_a_quantized_step_of_two_processes_is_that_of_one(tmp_path: Path) -> None:
+    keep(tmp_path)
+    multiprocessing.spawn(compare, (2, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
+
+
+def boosted(rank: int, size: int, folder: Path) -> None:
+    trainer = all_phases(rank, size, folder, boost=True, step=lambda trainer, *batch: trainer.step(*batch[:2]))
+    torch.save(trainer.state_dict(), folder / f"rank{rank}.pt")
+
+
+def test_processes_with_gradboost_stay_equal_to_the_bit(tmp_path: Path) -> None:
+    multiprocessing.spawn(boosted, (2, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
+    first, second = torch.load(tmp_path / "rank0.pt"), torch.load(tmp_path / "rank1.pt")
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+DYING = """
+import os, signal, sys, time
+from frostnas.cli import main
+from frostnas.training import saver, trainer
+
+how, saver.CHECKPOINT_SECONDS = sys.argv.pop(1), 0.0
+step, done = trainer.Trainer.step, 0
+
+def dying(self, *batch):
+    global done
+    if self.world.rank == 1 and done == 8:
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "silent":
+            time.sleep(300)
+        raise OSError("the disk is on fire")
+    done += 1
+    step(self, *batch)
+
+trainer.Trainer.step = dying
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("killed", "another one ended before the work was done"),
+        pytest.param("failing", "the disk is on fire", marks=pytest.mark.slow),
+        pytest.param("silent", "another one did not answer for 5 s", marks=pytest.mark.slow),
+    ],
+)
+def test_a_process_that_dies_ends_the_job_and_leaves_a_checkpoint(
+    how: str, said: str, tmp_path: Path, net_json: Path
+) -> None:
+    script, run_dir = tmp_path / "dying.py", tmp_path / "run"
+    script.write_text(DYING)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), how]
+    words = ["train", f"run_dir={run_dir}", f"net={net_json}", *KEYS, "peer_timeout_s=5"]
+    died = subprocess.run([sys.executable, *torchrun, *words], capture_output=True, text=True, check=False, timeout=240)
+    assert died.returncode != 0
+    assert said in died.stderr
+    assert (run_dir / "checkpoints" / "train.pt").is_file()
+    done = subprocess.run(
+        [sys.executable, "-m", "frostnas", *words], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "going on from epoch 1, step 9" in done.stdout

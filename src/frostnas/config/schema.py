@@ -43,6 +43,8 @@ class Config:
     device: Device = Device.auto
     logger: Logger = Logger.none
     """`tensorboard` (an extra): event files in run_dir/tensorboard."""
+    peer_timeout_s: float = bounded(600.0, 1)
+    """Several processes: how long one waits for another that is silent before the job ends, s."""
     block: str | None = None
     """Path of a block.json or a named block; null: block.json in run_dir if it is there, else `frost`."""
     net: str | None = None

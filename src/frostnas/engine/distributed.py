@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed as dist
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +40,48 @@ def local_cuda() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if launched().size > 1 else 0)
 
 
+class ProcessLost(RuntimeError):
+    """Another of the processes that share the work ended, or did not answer in time."""
+
+
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
-    """Connect the processes that torchrun started (NCCL for CUDA, Gloo for CPU) for the length of the block."""
+def joined(device: torch.device, timeout_s: float) -> Iterator[World]:
+    """Connect the processes that torchrun started (NCCL for CUDA, Gloo for CPU) for the length of the block.
+
+    Args:
+        timeout_s: how long one waits for another that is silent; one that ended is noticed at once.
+
+    Raises:
+        ProcessLost: another process ended or was silent for too long.
+    """
     world = launched()
     if world.size == 1 or dist.is_initialized():
         yield world
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
         yield world
+    except RuntimeError as error:
+        if not _of_connection(error):
+            raise
+        log.error("process %d of %d: %s", world.rank, world.size, error)
+        silent = any(word in str(error).lower() for word in ("timed out", "timeout"))
+        what = f"did not answer for {timeout_s:g} s (peer_timeout_s)" if silent else "ended before the work was done"
+        raise ProcessLost(
+            f"process {world.rank} of 0..{world.size - 1} stops: another one {what}; what happened there is said by that "
+            "one, or by torchrun; the same command goes on from the last checkpoint"
+        ) from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _of_connection(error: RuntimeError) -> bool:
+    """Gloo's errors have no type of their own; NCCL's and the store's do."""
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "pair closure"))
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:

@@ -27,6 +27,13 @@ class _Sum(torch.autograd.Function):
         return summed
 
 
+def _gathered(own: Tensor) -> Tensor:
+    """What every process has, stacked in the order of their ranks; gradients go back to each."""
+    others = own.new_zeros(dist.get_world_size(), *own.shape)
+    rank = dist.get_rank()
+    return _Sum.apply(torch.cat([others[:rank], own[None], others[rank + 1 :]]))  # type: ignore[no-any-return]
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm over the parts of a batch that equal processes hold, on any device.
 
@@ -37,9 +44,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
-        moments = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])  # (2, C)
-        moments = _Sum.apply(moments) / dist.get_world_size()
-        mean, variance = moments[0], moments[1] - moments[0].square()
+        own = torch.stack([x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)])  # (2, C)
+        means, variances = _gathered(own).unbind(1)  # (processes, C)
+        # Not the mean square minus the squared mean: it has no digits left where the mean is large.
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
         with torch.no_grad():
             count = x.numel() // x.shape[1] * dist.get_world_size()
             self.running_mean.lerp_(mean, self.momentum)

@@ -198,8 +198,8 @@ class ActivationQuantizer(nn.Module):
             return
         # A reduction over a channels-last tensor is only fast along its memory.
         flat = x.detach().permute(0, 2, 3, 1) if x.dim() == 4 else x.detach()
-        high = flat.amax().float()
-        low = self.low if self.floor == 0 else flat.amin().float()
+        high = flat.amax().to(self.high.dtype)
+        low = self.low if self.floor == 0 else flat.amin().to(self.low.dtype)
         if self.across is not None:
             low, high = self.across(low, high)
         weight = torch.where(self.started, self.scheme.averaging, 1.0)

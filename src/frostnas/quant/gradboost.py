@@ -31,11 +31,12 @@ class GradBoost:
     def __init__(self, parameters: Iterable[nn.Parameter], config: GradBoostConfig, seed: int) -> None:
         self.config = config
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
-        self.device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        like = self.parameters[0].detach() if self.parameters else torch.empty(0)
+        self.device = like.device
         self.starts = [0, *accumulate(parameter.numel() for parameter in self.parameters)]
         self.table = NoiseTable(seed, config.toss_coin, self.device)
-        self.largest = torch.zeros(self.starts[-1], device=self.device)  # emax, one parameter behind the other
-        self.smallest = torch.zeros(self.starts[-1], device=self.device)  # emin
+        self.largest = like.new_zeros(self.starts[-1])  # emax, one parameter behind the other
+        self.smallest = like.new_zeros(self.starts[-1])  # emin
         self.seen = [0] * len(self.parameters)  # t, per parameter: a supernet's step reaches only some
         self.boosted = 0  # n
         self.boosting = False

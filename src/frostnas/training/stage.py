@@ -45,7 +45,7 @@ def run(
         TrainingError, RangeError: the loss or an activation is not a finite number.
     """
     device = data.train.labels.device
-    with joined(device) as world:
+    with joined(device, config.peer_timeout_s) as world:
         if config.train.batch_size % world.size:
             raise InputError(
                 f"train.batch_size={config.train.batch_size}: expected a multiple of {world.size} processes"

@@ -113,9 +113,10 @@ class Trainer:
             half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
             with torch.autocast(self.device.type, half, enabled=self.config.train.amp):
                 logits = network(pixels)
-            loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.train.label_smoothing)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.config.train.label_smoothing)
             if self.teacher is not None:
-                loss = distilled(loss, logits.float(), self.teacher, pixels, self.config.train.distill)
+                loss = distilled(loss, logits, self.teacher, pixels, self.config.train.distill)
             self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self._sums += torch.stack([loss.detach() * len(labels), (logits.argmax(1) == labels).sum()])

@@ -64,7 +64,7 @@ def search(
 
     Processes started by torchrun share every training batch, and score different networks.
     """
-    with joined(data.train.labels.device) as world:
+    with joined(data.train.labels.device, config.peer_timeout_s) as world:
         return _search(config, data, block, targets, workspace, world)
 
 
