@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
@@ -20,9 +20,12 @@ from frostnas.search.spaces.arch import Arch, arch_name
 
 @dataclass(frozen=True, slots=True, order=True)
 class Score:
-    """Of one network on the validation images; the greater is the better: accuracy first, then a lower loss."""
+    """Of one network on the validation images; the greater is the better, and that is the one of lower loss.
 
-    top1: float
+    Few networks of a supernet differ in accuracy by more than its error on some hundred images; the loss is finer.
+    """
+
+    top1: float = field(compare=False)
     """As a fraction."""
     negative_loss: float
     """Minus the mean cross-entropy."""

@@ -1,0 +1,138 @@
+"""What the parts of net_search.py share: data, space and table of a setting, and results that are kept by key."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frostnas import training
+from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, load_table, save, write_atomic, write_rows
+from frostnas.config import Config
+from frostnas.config.compose import compose_config
+from frostnas.data import Splits, batch_count, load
+from frostnas.engine import Workspace, pick_device, seed_all
+from frostnas.latency import profile
+from frostnas.quant import Scheme
+from frostnas.search import net
+from frostnas.search.net.loop import train
+from frostnas.search.net.policy import UniformPaths
+from frostnas.search.net.scoring import Score, Scorer
+from frostnas.search.net.strategies import Strategy, evolution, random_search, reinforce
+from frostnas.search.net.supernet import Supernet
+from frostnas.search.net.task import make_task
+from frostnas.search.net.training import SupernetTrainer
+from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
+from frostnas.search.spaces.network import NetworkSpace
+
+SHARING: dict[str, Strategy] = {"evolution": evolution, "reinforce": reinforce, "random": random_search}
+"""Strategies that train their supernet alike, so that one serves them all."""
+Around = Callable[[], AbstractContextManager[Any]]
+
+
+class Bench:
+    """One setting, and a JSON file of its results by key."""
+
+    def __init__(self, out: Path, overrides: list[str], around: Around) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.out, self.overrides, self.around = out, overrides, around
+        self.config = compose_config(overrides)
+        self.data: Splits = load(self.config.data, pick_device(self.config.device))
+        images = self.data.format
+        self.space = NetworkSpace(self.config.space.network, BlockSpec(), images.image_size, len(images.classes))
+        self.table = self._table()
+        self.task = make_task(self.config.budget, self.space, self.table, self.config.search_net.population)
+
+    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+        """The result of ``key``, computed if it is not there yet; several processes may add to one file."""
+        if key not in (done := self.done()):
+            with self.around():
+                value = compute()
+            done = {**self.done(), key: value}
+            write_atomic(self.out / "results.json", json.dumps(done, indent=1, sort_keys=True).encode())
+            print(f"done: {key}", flush=True)
+        return done[key]
+
+    def done(self) -> dict[str, Any]:
+        file = self.out / "results.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    def _table(self) -> LatencyTable:
+        path = self.out / "latency.json"
+        if not path.exists():
+            with self.around(), Workspace.open(self.out / "profile", quiet=True) as workspace:
+                table = profile.run(self.config, self.space.workloads(), self.space.sample, workspace)
+            digest = write_rows(path.with_suffix(".csv"), table.rows)
+            table = LatencyTable(**{**vars(table), "rows": (), "csv_sha256": digest})
+            save(path, table, Provenance())
+        return load_table(path)
+
+    def trained(self, name: str, seed: int = 0) -> float:
+        """Test top-1 of a network trained alone."""
+
+        def alone() -> float:
+            config = self._config(seed)
+            with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+                result, _ = training.run(config, self.data, self.space.decode(parse_arch(name)), workspace)
+            return result.fake_quant.test
+
+        return float(self.once(f"alone {seed} {name}", alone))
+
+    def gradient(self, seed: int, variant: str = "") -> dict[str, Any]:
+        """The pick of `search_net=gradient`, which trains a supernet of its own, and the CPU seconds that it took."""
+
+        def search() -> dict[str, Any]:
+            start, config = time.process_time(), self._config(seed, "search_net=gradient", *variant.split())
+            with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+                result, rows = net.run(config, self.data, BlockSpec(), self.table, workspace)
+            return {"pick": result.net.name, "scored": len(rows), "seconds": time.process_time() - start}
+
+        return dict(self.once(f"gradient {seed} {variant}".strip(), search))
+
+    def supernet(self, seed: int, variant: str = "", *, rank_all: bool = False) -> dict[str, Any]:
+        """One supernet: what each strategy of `SHARING` picks from it, and the scores of all it was asked for.
+
+        Args:
+            rank_all: score every network of the space besides.
+        """
+
+        def search() -> dict[str, Any]:
+            config, start = self._config(seed, *variant.split()), time.process_time()
+            scorer, trained = self._train_supernet(config), time.process_time()
+            found: dict[str, Any] = {"train_seconds": trained - start, "picks": {}, "scores": {}}
+            for name, strategy in SHARING.items():
+                asked: set[str] = set()
+
+                def evaluate(archs: list[Arch], asked: set[str] = asked) -> list[Score]:
+                    asked.update(map(arch_name, archs))
+                    return [scorer(arch) for arch in archs]
+
+                pick = strategy(self.task, evaluate, config.search_net, seed)
+                found["picks"][name] = {"pick": arch_name(pick.arch), "scored": len(asked)}
+            for arch in self.space if rank_all else ():
+                scorer(arch)
+            found["score_seconds"] = (time.process_time() - trained) / len(scorer.scores)
+            found["scores"] = {name: [score.top1, score.negative_loss] for name, score in scorer.scores.items()}
+            return found
+
+        return dict(self.once(f"supernet {seed} {variant}".strip(), search))
+
+    def _train_supernet(self, config: Config) -> Scorer:
+        seed_all(config.seed)
+        search = config.search_net
+        model = Supernet(self.space, Scheme(), share_weights=search.share_weights)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        steps = batch_count(len(self.data.train), search.batch_size, shuffled=True)
+        trainer = SupernetTrainer(model, UniformPaths(self.space, config.seed), config, steps)
+        with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+            train(trainer, self.data, workspace, "")
+        return Scorer(model, self.data, search.batch_size, search.recalibration_batches, config.seed)
+
+    def _config(self, seed: int, *more: str) -> Config:
+        return compose_config([*self.overrides, f"seed={seed}", *more])
