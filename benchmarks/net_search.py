@@ -1,6 +1,6 @@
 """How far the network search can be trusted, in three parts; what is done is kept in OUT and not done again.
 
-    python benchmarks/net_search.py runs/tau tau --repeats 2
+    python benchmarks/net_search.py runs/tau tau
     python benchmarks/net_search.py runs/strategies strategies
     python benchmarks/net_search.py runs/strategies step
 
@@ -8,7 +8,7 @@ tau: every network of a space of 42 is trained alone, with several seeds. Kendal
 the supernet; tau between two seeds alone, which no supernet can be expected to beat; and the rank of what each strategy
 picks when every network fits the budget. VARIANTS are other ways to train the supernet, for the first seed.
 strategies: in the space of `space=[block,network_small]` each strategy's pick against random networks of the same
-latency window, after the same final training.
+latency window, after the same final trainings; and how the supernets rank those random networks.
 step: the time of a supernet step over that of a fake-quantized step of the largest network alone.
 
 Accuracies of networks trained alone are those of fake-quant evaluation, the exported arithmetic, on the test images.
@@ -33,7 +33,7 @@ from torch import nn
 from torch.nn import functional
 
 from frostnas.data.images import Batch
-from frostnas.engine import make_optimizer
+from frostnas.engine import keep_freed_memory, make_optimizer
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.quant.gradboost import GradBoost
@@ -94,14 +94,14 @@ def tau(bench: Bench, seeds: int, repeats: int) -> None:
     truth = alone.mean(axis=1)
     ranks = truth.rank(ascending=False)
     for seed in range(seeds):
-        found = bench.supernet(seed, rank_all=True)
+        found = bench.supernet(seed, "", names)
         print(f"seed {seed}: {_agreement(found, truth)}")
         picks = {**found["picks"], "gradient": bench.gradient(seed)}
         for strategy, one in picks.items():
             name = one["pick"]
             print(f"  {strategy} picks {name}: top-1 alone {truth[name]:.4f}, number {ranks[name]:.0f} of {len(ranks)}")
     for variant in VARIANTS:
-        print(f"seed 0, {variant}: {_agreement(bench.supernet(0, variant, rank_all=True), truth)}", flush=True)
+        print(f"seed 0, {variant}: {_agreement(bench.supernet(0, variant, names), truth)}", flush=True)
 
 
 def _agreement(found: dict[str, Any], truth: pd.Series) -> str:
@@ -113,17 +113,31 @@ def _agreement(found: dict[str, Any], truth: pd.Series) -> str:
     )
 
 
-def strategies(bench: Bench, seeds: int, networks: int) -> None:
+def strategies(bench: Bench, seeds: int, repeats: int, networks: int) -> None:
     """Is a pick better than random networks of its latency?"""
     task = bench.task
     rng, window = random.Random(0), task.window()
-    others = [bench.trained(arch_name(task.draw(window, rng))) for _ in range(networks)]
-    print(f"{networks} random networks of {task.floor_ms:.3f} to {task.budget_ms:.3f} ms: mean "
-          f"{statistics.mean(others):.4f}, best {max(others):.4f}", flush=True)  # fmt: skip
-    found = {seed: {**bench.supernet(seed)["picks"], "gradient": bench.gradient(seed)} for seed in range(seeds)}
+    names = [arch_name(task.draw(window, rng)) for _ in range(networks)]
+
+    def trained(name: str) -> float:
+        return statistics.mean(bench.trained(name, repeat) for repeat in range(repeats))
+
+    others = pd.Series({name: trained(name) for name in names})
+    print(f"{networks} random networks of {task.floor_ms:.3f} to {task.budget_ms:.3f} ms: mean {others.mean():.4f}, "
+          f"best {others.max():.4f}", flush=True)  # fmt: skip
+    found = {
+        seed: {**_supernet(bench, seed, others)["picks"], "gradient": bench.gradient(seed)} for seed in range(seeds)
+    }
     for strategy in (*SHARING, "gradient"):
-        top1 = [bench.trained(found[seed][strategy]["pick"]) for seed in range(seeds)]
+        top1 = [trained(found[seed][strategy]["pick"]) for seed in range(seeds)]
         print(f"{strategy}: {' '.join(f'{value:.4f}' for value in top1)}, mean {statistics.mean(top1):.4f}", flush=True)
+
+
+def _supernet(bench: Bench, seed: int, others: pd.Series) -> dict[str, Any]:
+    found = bench.supernet(seed, "", list(others.index))
+    some = {**found, "scores": {name: found["scores"][name] for name in others.index}}
+    print(f"seed {seed}, of the random networks: {_agreement(some, others)}", flush=True)
+    return found
 
 
 def step(bench: Bench, rounds: int = 15) -> None:
@@ -175,10 +189,11 @@ def main() -> None:
     parser.add_argument("part", choices=["tau", "strategies", "step"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", type=int, default=10, help="strategies: random networks to compare with")
-    parser.add_argument("--repeats", type=int, default=2, help="tau: seeds of each network trained alone")
+    parser.add_argument("--repeats", type=int, default=2, help="seeds that each network is trained alone with")
     parser.add_argument("--lock", type=Path, help="a file that is locked for the length of each piece of work")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
+    keep_freed_memory()
 
     lock = FileLock(given.lock) if given.lock else None
 
@@ -193,7 +208,7 @@ def main() -> None:
         with around():
             step(bench)
     else:
-        strategies(bench, given.seeds, given.networks)
+        strategies(bench, given.seeds, given.repeats, given.networks)
 
 
 if __name__ == "__main__":

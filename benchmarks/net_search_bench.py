@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -95,11 +95,11 @@ class Bench:
 
         return dict(self.once(f"gradient {seed} {variant}".strip(), search))
 
-    def supernet(self, seed: int, variant: str = "", *, rank_all: bool = False) -> dict[str, Any]:
+    def supernet(self, seed: int, variant: str, also: Sequence[str]) -> dict[str, Any]:
         """One supernet: what each strategy of `SHARING` picks from it, and the scores of all it was asked for.
 
         Args:
-            rank_all: score every network of the space besides.
+            also: names of networks to score besides.
         """
 
         def search() -> dict[str, Any]:
@@ -115,8 +115,8 @@ class Bench:
 
                 pick = strategy(self.task, evaluate, config.search_net, seed)
                 found["picks"][name] = {"pick": arch_name(pick.arch), "scored": len(asked)}
-            for arch in self.space if rank_all else ():
-                scorer(arch)
+            for name in also:
+                scorer(parse_arch(name))
             found["score_seconds"] = (time.process_time() - trained) / len(scorer.scores)
             found["scores"] = {name: [score.top1, score.negative_loss] for name, score in scorer.scores.items()}
             return found
