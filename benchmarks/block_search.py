@@ -123,6 +123,7 @@ def search(config: Config, data: Splits, measure: Measure, folder: Path) -> Foun
         result = stage.search_only(config, data, measure, workspace)
     return {
         "block": block_code(result.block),
+        "own": block_code(result.seeds[0].own),
         "last": result.history[-1].block,
         "seconds": sum(seed.seconds for seed in result.seeds),
     }

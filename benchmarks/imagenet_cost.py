@@ -84,7 +84,7 @@ def fake_quant_ratio() -> float:
 
 
 def block_search(config: Config, quantized: float) -> Stage:
-    """Warm-up, search, the most finalists that there can be, and the comparison, on all images at full size."""
+    """Warm-up, search, the most finalists that there can be, finals and comparison, on all images at full size."""
     search, space = config.search_block, BlockSpace(config.space.block)
 
     def proxy_macs(block: BlockSpec) -> int:
@@ -96,11 +96,10 @@ def block_search(config: Config, quantized: float) -> Stage:
     supernet = half * largest * TRAIN
     warm_up = search.float_epochs * supernet * WEIGHTS_STEP
     searching = search.epochs * supernet * SEARCH_STEP * quantized
-    neighbours = sum(len(candidates) - 1 for candidates in space.slots.values())
-    finalists = (search.epochs + search.refinements * neighbours) * search.finalist_epochs
-    compared = (
-        1 + sum(block in space for block in NAMED_BLOCKS.values()) + search.random_blocks
-    ) * search.compare_epochs
+    finalists = (max(search.finalists, search.epochs) + search.refinements) * search.finalist_epochs
+    finals = search.finals + len(search.published)
+    contenders = 1 + sum(block in space for block in NAMED_BLOCKS.values()) + search.random_blocks
+    compared = (finals + contenders) * search.compare_epochs
     alone = (finalists + compared) * IMAGES * mean * TRAIN * quantized
     words = (
         f"{search.float_epochs} + {search.epochs} epochs of the proxy of all blocks "

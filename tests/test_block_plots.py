@@ -20,7 +20,7 @@ def result_of(block: BlockSpec) -> BlockResult:
         BlockHistoryRow(0, epoch, phase, HALF, FIGURES, FIGURES, 0.5, 1.0, 0.5, 0.4, block_code(block))
         for epoch, phase in ((1, "warm-up"), (2, "search"))
     )
-    seeds = (SeedResult(0, block, 2, HALF, 1.0, {block_code(block): 1.0}),)
+    seeds = (SeedResult(0, block, 2, HALF, 1.0, {block_code(block): 1.0}, {block_code(block): 1.0}, block),)
     return BlockResult(block, slots, rows, (), seeds, CandidateCosts(1.0, HALF), (), 0, 1.0)
 
 

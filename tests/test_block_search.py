@@ -37,7 +37,10 @@ TINY = [
     "search_block.epochs=2",
     "search_block.compare_epochs=1",
     "search_block.finalist_epochs=1",
+    "search_block.finalists=1",
     "search_block.refinements=0",
+    "search_block.finals=1",
+    "search_block.published=[]",
     "search_block.random_blocks=1",
     "search_block.proxy.stem_channels=16",
     "search_block.proxy.widths=[16]",
@@ -166,7 +169,7 @@ def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, t
         return former(self)
 
     monkeypatch.setattr(seed.SeedSearch, "_row", row)
-    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, bar, block: float(block.reuse == "none"))
+    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
     found = search(tmp_path, "search_block.float_epochs=0", "search_block.epochs=3")
     assert found.seeds[0].best_epoch == 1
     assert found.block == BlockSpace(config_of().space.block).decode((1, 1, 1, 1, 1, 1))
@@ -183,7 +186,10 @@ def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(
     for spec, scheme in built:
         assert (scheme.weight_bits, scheme.averaging) == (7, 0.05)
         assert (spec.stem.channels, spec.head.channels, spec.image_size, spec.head.classes) == (16, 16, 8, 2)
-    assert found.block in {layer.block for spec, _ in built for layer in spec.layers}
+    one = found.seeds[0]
+    before = [parse_block(code) for code in (*one.finalists, *one.finals)]
+    compared = [contender.block for contender in found.comparison]
+    assert [spec.layers[0].block for spec, _ in built] == [*before, *compared]
 
 
 def test_longer_searches_end_elsewhere(result: BlockResult, tmp_path: Path) -> None:
@@ -293,29 +299,65 @@ def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
     assert len(done) == of - steps
 
 
+def reuse_is_better(self: seed.SeedSearch, bar: Any, use: str, epochs: int, number: int, block: BlockSpec) -> float:
+    return 1000.0 * (block.reuse == "none")
+
+
+def frost_is_better(self: seed.SeedSearch, bar: Any, use: str, epochs: int, number: int, block: BlockSpec) -> float:
+    return 1000.0 * (block != parse_block("frost"))
+
+
 def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is what the architecture weights say in five slots of six, and the result tells of the sixth."""
-    monkeypatch.setattr(seed.SeedSearch, "_score", lambda self, bar, block: float(block.reuse == "none"))
+    """The latency term decides the architecture alone; of all 96 blocks, those with reuse are better."""
+    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
     found = search(
-        tmp_path, "search_block.refinements=1", "search_block.latency_weight=100", "search_block.arch_lr=0.3"
+        tmp_path, "search_block.refinements=95", "search_block.arch_lr=0.3", "search_block.latency_weight=100"
     )
     assert parse_block(found.history[-1].block).reuse == "none"
     assert found.block.reuse == "squeeze_2"
     assert any(line.startswith("reuse: squeeze_2 was better when trained alone") for line in found.warnings)
-    assert min(found.seeds[0].finalists, key=found.seeds[0].finalists.__getitem__) == block_code(found.block)
+    assert min(found.seeds[0].finals, key=found.seeds[0].finals.__getitem__) == block_code(found.block)
 
 
-def test_killed_among_the_finalists_it_trains_none_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    overrides = ("search_block.refinements=1", "search_block.random_blocks=0", "search_block.seeds=2")
-    trained: list[NetSpec] = []
-    plain, limit = compare.train_alone, [3]
+def test_published_blocks_meet_the_best_finalists_and_the_result_says_who_won(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = ("frost", "mobilenet_v2", "mobilenet_v3")
+    space = ("space.block.reuse=[none,squeeze_4]", "space.block.expand=[3,6]", "space.block.activation=[relu,relu6]")
+    monkeypatch.setattr(seed.SeedSearch, "_loss", frost_is_better)
+    found = search(tmp_path, *space, f"search_block.published=[{','.join(names)}]", "search_block.finals=2")
+    one = found.seeds[0]
+    own = sorted(one.finalists, key=one.finalists.__getitem__)[:2]
+    frost, v2 = (block_code(parse_block(name)) for name in names[:2])  # the third is no block of this space
+    assert list(one.finals) == list(dict.fromkeys([*own, frost, v2]))
+    assert block_code(one.own) == own[0] != frost
+    assert block_code(found.block) == frost
+    assert any(
+        f"frost is a published block; the search's own best, {own[0]}, scored" in line for line in found.warnings
+    )
+
+
+@pytest.mark.parametrize("after", [2, 6, 9])
+def test_killed_among_the_finalists_it_trains_none_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, after: int
+) -> None:
+    """Of 3 finalists, 3 more and 2 finals for each of two seeds, some the same, so many are done before."""
+    overrides = (
+        "search_block.finalists=3",
+        "search_block.refinements=3",
+        "search_block.finals=2",
+        "search_block.random_blocks=0",
+        "search_block.seeds=2",
+    )
+    trained: list[tuple[int, NetSpec]] = []
+    plain, limit = compare.train_alone, [after]
 
     def some(config: Config, spec: NetSpec, data: Splits) -> Iterator[Any]:
         if len(trained) == limit[0]:
             raise Killed
-        trained.append(spec)
+        trained.append((config.seed, spec))
         return plain(config, spec, data)
 
     monkeypatch.setattr(seed, "train_alone", some)
@@ -323,7 +365,8 @@ def test_killed_among_the_finalists_it_trains_none_twice(monkeypatch: pytest.Mon
         search(tmp_path / "killed", *overrides)
     limit[0] = -1
     resumed = search(tmp_path / "killed", *overrides)
-    assert len(trained) == len(set(trained)) == len({code for one in resumed.seeds for code in one.finalists})
+    different = [{code for one in resumed.seeds for code in getattr(one, kind)} for kind in ("finalists", "finals")]
+    assert len(trained) == len(set(trained)) == sum(map(len, different))
     assert timeless(resumed) == timeless(search(tmp_path / "whole", *overrides))
 
 
@@ -384,8 +427,9 @@ def test_collapse_ties_gaps_and_disagreement_are_said(result: BlockResult) -> No
     space = BlockSpace(config_of().space.block)
     pool = parse_block("none-2-max_pool_3-relu-none-none")
     even = {slot: (1 / len(p),) * len(p) for slot, p in result.seeds[0].probabilities.items()}
-    one = replace(result.seeds[0], block=pool, probabilities=even)
-    other = replace(one, seed=1, block=parse_block("none-2-depthwise_3-relu-none-none"))
+    one = replace(result.seeds[0], block=pool, own=pool, probabilities=even)
+    plain = parse_block("none-2-depthwise_3-relu-none-none")
+    other = replace(one, seed=1, block=plain, own=plain)
     gap = replace(result.history[-1], top1_mixed=0.9, top1_path=0.3, block=block_code(pool))
     seeds = (one, other)
     lines = "\n".join(warnings(slot_results(space, pool, seeds), [gap, replace(gap, seed=1)], seeds))
@@ -404,6 +448,8 @@ def test_margin_and_entropy() -> None:
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"search_block\.order=2: needs search_block\.paths=all"):
         search(tmp_path, "search_block.order=2", "search_block.paths=sampled")
+    with pytest.raises(InputError, match="block resnet: expected frost"):
+        search(tmp_path, "search_block.published=[resnet]")
     with pytest.raises(InputError, match=r"search_block\.proxy\.strides"):
         search(tmp_path, "search_block.proxy.strides=[1,1]")
 

@@ -77,7 +77,11 @@ class SeedResult:
     probabilities: dict[str, tuple[float, ...]]
     seconds: float
     finalists: dict[str, float]
-    """Block code -> validation cross-entropy after a short training alone, plus the latency term; the least won."""
+    """Block code -> validation cross-entropy after a short training alone, plus the latency term; in their order."""
+    finals: dict[str, float]
+    """The same after a full training of the best finalists and of published blocks; the least won."""
+    own: BlockSpec
+    """The best of the finals that the search came to by itself; `block` unless a published one was better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class BlockResult:
     """`block.json`: what stage 1 found."""
 
     KIND: ClassVar[str] = "block"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     block: BlockSpec
     slots: tuple[SlotResult, ...]

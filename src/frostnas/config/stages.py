@@ -34,9 +34,9 @@ class SearchBlockConfig:
     """Stage 1: DARTS over block slots."""
 
     batch_size: int = bounded(64, 2)
-    float_epochs: int = bounded(2, 0)
+    float_epochs: int = bounded(4, 0)
     """StatAssist: weights only, in floating point."""
-    epochs: int = bounded(12, 1)
+    epochs: int = bounded(6, 1)
     """Fake-quantized epochs in which architecture weights move too."""
     order: int = chosen(1, 1, 2)
     """2: the architecture gradient looks through one step of the weights."""
@@ -50,10 +50,16 @@ class SearchBlockConfig:
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
+    finalists: int = bounded(10, 1)
+    """Blocks trained alone after the search: the argmax of every epoch, then draws by the architecture weights."""
     finalist_epochs: int = bounded(4, 1)
-    """Epochs that each finalist, the argmax of some epoch, is trained alone before the best is chosen."""
-    refinements: int = bounded(1, 0)
-    """Rounds in which the blocks that differ from the best finalist in one slot become finalists too."""
+    """Epochs that each of them is trained for."""
+    refinements: int = bounded(8, 0)
+    """Further finalists, one by one: the block that a model of all scores so far hopes most of."""
+    finals: int = bounded(3, 1)
+    """Best finalists that are trained anew for `compare_epochs`; the best of these is the block."""
+    published: list[str] = listed("frost", "mobilenet_v2", "mobilenet_v3")
+    """Named blocks that join the finals whatever the search says."""
     compare_epochs: int = bounded(5, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)

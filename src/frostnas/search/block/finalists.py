@@ -1,40 +1,57 @@
-"""The last choice of a search: its candidates, and then the blocks around the best one, by a score of their own."""
+"""The last choice of a search: blocks trained alone, and more of them where a model of their scores hopes most."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from frostnas.artifacts import BlockSpec
+from frostnas.search.block.surrogate import predict
 from frostnas.search.spaces.block import BlockSpace
 
+CURIOSITY = 1.0  # standard deviations that a block is hoped to be better than its prediction
 
-def neighbours(space: BlockSpace, block: BlockSpec) -> list[BlockSpec]:
-    """The blocks that differ from ``block`` in one slot."""
-    code = space.encode(block)
-    return [
-        space.decode((*code[:number], at, *code[number + 1 :]))
-        for number, candidates in enumerate(space.slots.values())
-        for at in range(len(candidates))
-        if at != code[number]
-    ]
+
+def drawn(
+    space: BlockSpace, architectures: Sequence[Mapping[str, tuple[float, ...]]], count: int, seed: int
+) -> list[BlockSpec]:
+    """``count`` different blocks by the mean of the architectures, likelier ones more often.
+
+    Args:
+        architectures: slot -> probability of every candidate; blocks of probability 0 are never drawn.
+    """
+    codes = np.array([space.encode(block) for block in space])  # (blocks, slots)
+    chances = np.ones(len(codes))
+    for slot, column in zip(space.slots, codes.T, strict=True):
+        chances *= np.mean([one[slot] for one in architectures], axis=0)[column]
+    possible = np.flatnonzero(chances)
+    rng = np.random.default_rng(seed)
+    picked = rng.choice(possible, min(count, len(possible)), replace=False, p=chances[possible] / chances.sum())
+    return [space.decode(tuple(map(int, codes[at]))) for at in picked]
 
 
 def refine(
-    space: BlockSpace, start: Iterable[BlockSpec], score: Callable[[BlockSpec], float], rounds: int
+    space: BlockSpace,
+    start: Iterable[BlockSpec],
+    score: Callable[[BlockSpec], float],
+    cost: Callable[[BlockSpec], float],
+    more: int,
 ) -> dict[BlockSpec, float]:
-    """Block -> score, lower is better, of everything that was looked at.
+    """Block -> score, lower is better, of ``start`` and of ``more`` blocks, each chosen by all scores before it.
 
-    Each round scores what is new around the best so far; a round that finds nothing better is the last.
+    Args:
+        score: what is known of a block only after it was trained.
+        cost: what is known of it before; it counts in the choice and is not in the result.
     """
     scores = {block: score(block) for block in start}
-    for _ in range(rounds):
-        best = best_of(scores)
-        scores |= {block: score(block) for block in neighbours(space, best) if block not in scores}
-        if best_of(scores) == best:
+    for _ in range(more):
+        rest = [block for block in space if block not in scores]
+        if not rest:
             break
+        known = {space.encode(block): value for block, value in scores.items()}
+        mean, deviation = predict(known, [space.encode(block) for block in rest])
+        hope = mean - CURIOSITY * deviation + [cost(block) for block in rest]
+        block = rest[int(hope.argmin())]
+        scores[block] = score(block)
     return scores
-
-
-def best_of(scores: dict[BlockSpec, float]) -> BlockSpec:
-    """The block of the lowest score; the first of equals."""
-    return min(scores, key=scores.__getitem__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +19,7 @@ from frostnas.data.images import batch_count, derived_seed
 from frostnas.engine import Bar
 from frostnas.search.block.compare import finish, train_alone
 from frostnas.search.block.costs import SlotCosts
-from frostnas.search.block.finalists import best_of, refine
+from frostnas.search.block.finalists import drawn, refine
 from frostnas.search.block.inside import score_inside
 from frostnas.search.block.journal import Journal
 from frostnas.search.block.mixture import one_path
@@ -29,7 +29,8 @@ from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.verdict import entropy, margin
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
 
-HALVES, WEIGHTS, ARCHITECTURE = 11, 0, 1  # name the uses of a derived seed
+HALVES, DRAWS, FINALS, WEIGHTS, ARCHITECTURE = 11, 12, 13, 0, 1  # name the uses of a derived seed
+Progressing = Callable[[str, int], AbstractContextManager[Bar]]
 
 
 def halves(images: Images, seed: int) -> tuple[Images, Images]:
@@ -152,41 +153,72 @@ class SeedSearch:
             for slot, values in logits.items():
                 self.searcher.arch.logits[slot].copy_(values)
 
-    def choose(self, progress: Callable[[str, int], AbstractContextManager[Bar]]) -> SeedResult:
-        """The best of the blocks that were ahead after some epoch, and of those around it, each trained alone.
+    def choose(self, progress: Progressing) -> SeedResult:
+        """The best of the finals, in which the best of many blocks trained alone meet published ones.
 
         Args:
             progress: makes the bar of one training, from its name and its steps.
         """
         search = self.config.search_block
         rows = self.track.rows[len(self.track.rows) - phase_epochs(search, self.track.phase) :]
-        ahead = dict.fromkeys(parse_block(row.block) for row in rows)
-        scores = refine(self.space, ahead, partial(self._score, progress), search.refinements)
-        lead = min(rows, key=lambda row: (scores[parse_block(row.block)], -row.epoch))
-        finalists = {block_code(block): score for block, score in scores.items()}
-        return SeedResult(self.seed, best_of(scores), lead.epoch, lead.probabilities, self._seconds(), finalists)
+        short = partial(self._loss, progress, "finalist", search.finalist_epochs, self.config.seed)
+        losses = refine(self.space, self._start(rows), short, self._cost, search.refinements)
+        finalists = {block: loss + self._cost(block) for block, loss in losses.items()}
+        best = sorted(finalists, key=finalists.__getitem__)[: search.finals]
+        published = [block for block in map(parse_block, search.published) if block in self.space]
+        # Other initial weights and batches than those that the finalists were chosen with, and than the comparison's.
+        again = derived_seed(self.config.seed, FINALS)
+        finals = {
+            block: self._loss(progress, "final", search.compare_epochs, again, block) + self._cost(block)
+            for block in dict.fromkeys([*best, *published])
+        }
+        lead = min(rows, key=lambda row: (finalists[parse_block(row.block)], -row.epoch))
+        return SeedResult(
+            seed=self.seed,
+            block=min(finals, key=finals.__getitem__),
+            best_epoch=lead.epoch,
+            probabilities=lead.probabilities,
+            seconds=self._seconds(),
+            finalists={block_code(block): score for block, score in finalists.items()},
+            finals={block_code(block): score for block, score in finals.items()},
+            own=min(best, key=finals.__getitem__),
+        )
 
-    def _score(self, progress: Callable[[str, int], AbstractContextManager[Bar]], block: BlockSpec) -> float:
-        """Validation cross-entropy of the block after a short training of its own, plus the latency term.
+    def _start(self, rows: Sequence[BlockHistoryRow]) -> list[BlockSpec]:
+        """What was ahead after some epoch, then draws by the architecture weights of all of them."""
+        search = self.config.search_block
+        ahead = list(dict.fromkeys(parse_block(row.block) for row in rows))
+        weights = [row.probabilities for row in rows]
+        draws = drawn(self.space, weights, search.finalists, derived_seed(self.seed, DRAWS))
+        others = [block for block in draws if block not in ahead]
+        return ahead + others[: max(0, search.finalists - len(ahead))]
+
+    def _cost(self, block: BlockSpec) -> float:
+        """The latency term of a block's score."""
+        weight = self.config.search_block.latency_weight
+        return weight * self.costs.predict_ms(self.space, block) / self.costs.mean_ms()
+
+    def _loss(self, progress: Progressing, use: str, epochs: int, seed: int, block: BlockSpec) -> float:
+        """Validation cross-entropy of the block after a training of its own.
 
         Its weights in the supernet would not do: they were trained for the mixture.
         """
         search, images = self.config.search_block, self.data.format
-        short = replace(self.config, search_block=replace(search, compare_epochs=search.finalist_epochs))
+        config = replace(self.config, seed=seed, search_block=replace(search, compare_epochs=epochs))
         spec = proxy_spec(search.proxy, block, images.image_size, len(images.classes))
-        steps = search.finalist_epochs * batch_count(len(self.data.train), search.batch_size, shuffled=True)
+        name = f"{use} {block_code(block)}"
 
         def work() -> float:
-            with progress(f"finalist {block_code(block)}", steps) as bar:
+            with progress(name, epochs * batch_count(len(self.data.train), search.batch_size, shuffled=True)) as bar:
 
                 def after_step() -> None:
                     bar.step()
                     self.journal.after_step(self.state_dict)
 
-                return finish(train_alone(short, spec, self.data), after_step).loss_int8
+                return finish(train_alone(config, spec, self.data), after_step).loss_int8
 
-        loss: float = self.journal.once(f"finalist {block_code(block)}", work, part=True)
-        return loss + search.latency_weight * self.costs.predict_ms(self.space, block) / self.costs.mean_ms()
+        loss: float = self.journal.once(name, work, part=True)
+        return loss
 
     def _seconds(self) -> float:
         now = time.monotonic()

@@ -32,7 +32,7 @@ from frostnas.search.block.plan import phase_count
 from frostnas.search.block.proxy import check_proxy, proxy_spec
 from frostnas.search.block.seed import SeedSearch, halves
 from frostnas.search.block.verdict import slot_results, warnings
-from frostnas.search.spaces.block import BlockSpace
+from frostnas.search.spaces.block import BlockSpace, parse_block
 
 NAME = "search-block"
 
@@ -106,6 +106,8 @@ def check(config: Config) -> None:
     """Raise InputError for options that do not fit together."""
     search = config.search_block
     check_proxy(search.proxy)
+    for name in search.published:
+        parse_block(name)
     if search.paths is Paths.sampled and search.order == 2:
         raise InputError("search_block.order=2: needs search_block.paths=all; a sampled path has no unrolled gradient")
 
@@ -150,8 +152,8 @@ def _searches(
 
 
 def _best(seeds: tuple[SeedResult, ...]) -> BlockSpec:
-    """The block of the seed whose final choice scored best; all seeds score in the same way."""
-    return min(seeds, key=lambda seed: min(seed.finalists.values())).block
+    """The block of the seed whose finals ended best; all seeds score in the same way."""
+    return min(seeds, key=lambda seed: min(seed.finals.values())).block
 
 
 def _comparison(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from frostnas.artifacts import BlockHistoryRow, BlockSpec, SeedResult, SlotResult
 from frostnas.nets.ops import SPATIAL
 from frostnas.quant import Scheme
-from frostnas.search.spaces.block import BlockSpace, block_code, label
+from frostnas.search.spaces.block import BlockSpace, block_code, block_name, label
 
 Probabilities = Mapping[str, tuple[float, ...]]
 CLEAR_MARGIN = 0.1  # in probability
@@ -79,9 +79,15 @@ def warnings(
                 f"seed {seed.seed}: the supernet reaches {last.top1_mixed:.3f} but the block cut out of it "
                 f"{last.top1_path:.3f} (discretization gap)"
             )
-        if block_code(seed.block) != last.block:
+        if block_code(seed.own) != last.block:
             found.append(
                 f"seed {seed.seed}: the architecture weights end with {last.block}, which is not the best alone"
+            )
+        if seed.block != seed.own:
+            own, won = block_code(seed.own), block_code(seed.block)
+            found.append(
+                f"seed {seed.seed}: {block_name(seed.block)} is a published block; the search's own best, {own}, "
+                f"scored {seed.finals[own]:.3f} beside its {seed.finals[won]:.3f} (lower is better)"
             )
     return tuple(found)
 
