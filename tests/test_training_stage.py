@@ -192,7 +192,7 @@ def test_the_seed_decides_the_weights(tmp_path: Path, data: Splits) -> None:
     ids=lambda options: "-".join(options),
 )
 def test_every_option_learns(options: dict[str, Any], tmp_path: Path, data: Splits) -> None:
-    train = replace(TRAIN, float_epochs=4, epochs=4, **options)
+    train = replace(TRAIN, float_epochs=4, epochs=8, **options)
     result, _ = trained(tmp_path, data, config_of(train))
     assert result.fake_quant.val > 0.3  # chance is 0.1
 
