@@ -108,7 +108,7 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
     done = progress.epoch * steps + progress.step
     with saver, workspace.progress("train", epochs * steps, done) as bar:
         while progress.epoch < epochs:
-            _epoch(trainer, data, bar, saver)
+            train_epoch(trainer, data, bar, saver)
             phase, _ = phase_of(config, progress.epoch)
             val_top1 = _shared_top1(trainer, data.val)
             trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
@@ -123,7 +123,7 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
         saver.save()
 
 
-def _epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
+def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
     """The rest of the present epoch."""
     config, progress, world = trainer.config, trainer.progress, trainer.world
     trainer.begin_epoch()
