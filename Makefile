@@ -38,6 +38,7 @@ test-arm: $(STAMP)  ## profile over ssh on an emulated arm64 machine; needs root
 bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/qat_speed.py
 	$(BIN)/python benchmarks/qat_speed.py --compile
+	$(BIN)/python benchmarks/train_throughput.py
 	$(BIN)/python benchmarks/imagenet_cost.py
 	$(BIN)/python benchmarks/qat_peers.py
 	$(BIN)/python benchmarks/block_cost.py
