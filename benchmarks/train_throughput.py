@@ -49,10 +49,10 @@ PICTURES, PICTURE_SIZE, QUALITY = 240, (500, 375), 90
 WARM_UP = 1  # rounds
 AUGMENT = ("data.augment.shift=0.06", "data.augment.rotate=8", "data.augment.flip=true")
 MANY = 10_000  # epochs: a phase that does not end here
-FLOAT, QAT = (f"train.float_epochs={MANY}", "train.epochs=0"), ("train.float_epochs=0", f"train.epochs={MANY}")
+QAT = ("train.float_epochs=0", f"train.epochs={MANY}")
 PHASES = {
-    "frostnas, FP32 training": (*FLOAT, "quant.gradboost.enabled=false"),
-    "frostnas, floating-point phase before QAT": FLOAT,
+    "frostnas, FP32 training": (f"train.float_epochs={MANY}", "train.epochs=0"),
+    "frostnas, floating-point phase before QAT": (f"train.float_epochs={MANY}", "train.epochs=1"),
     "frostnas, QAT phase": QAT,
 }
 PLAIN = {"plain loop, one random transform per batch": False, "plain loop, one per image": True}

@@ -54,7 +54,8 @@ class Trainer:
         self.average = _average(model, train.ema_decay)
         self.network = _parallel(model, self.world, self.device)
         self.optimizer = make_optimizer(model, train.optim)
-        self.boost = GradBoost(model.parameters(), boost, config.seed) if boost.enabled else None
+        boosted = boost.enabled and train.epochs > 0  # in FP32 training nothing would use its averages
+        self.boost = GradBoost(model.parameters(), boost, config.seed) if boosted else None
         if self.boost is not None:
             self.boost.attach(self.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=train.amp and self.device.type == "cuda")
