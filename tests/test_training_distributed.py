@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, multiprocessing
+from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 
 import frostnas
@@ -18,6 +18,7 @@ from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, save
 from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
 from frostnas.engine import seed_all
 from frostnas.engine.distributed import World
+from frostnas.engine.synchronise import SharedBatchNorm
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme
 from frostnas.training.trainer import Trainer
@@ -61,6 +62,17 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path, net_json: Path, m
     assert alone.keys() == shared.keys()
     for name, tensor in alone.items():
         torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_shared_batch_norm_keeps_its_digits_where_means_are_large(tmp_path: Path) -> None:
+    pixels = 1e4 + torch.randn(64, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    shared, plain = SharedBatchNorm(4), nn.BatchNorm2d(4)
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        torch.testing.assert_close(shared(pixels), plain(pixels), rtol=0, atol=0.01)
+    finally:
+        dist.destroy_process_group()
+    torch.testing.assert_close(shared.running_var, plain.running_var)
 
 
 PHASES = TrainConfig(float_epochs=1, epochs=3, frozen_epochs=1, ema_decay=0.9, optim=OptimConfig(lr=0.1))

@@ -71,7 +71,7 @@ def joined(device: torch.device, timeout_s: float) -> Iterator[World]:
         silent = any(word in str(error).lower() for word in ("timed out", "timeout"))
         what = f"did not answer for {timeout_s:g} s (peer_timeout_s)" if silent else "ended before the work was done"
         raise ProcessLost(
-            f"process {world.rank} of 0..{world.size - 1} stops: another one {what}; that one "
+            f"process {world.rank + 1} of {world.size} stops: another one {what}; that one "
             "or torchrun says what happened there; the same command goes on from the last checkpoint"
         ) from error
     finally:
