@@ -200,7 +200,7 @@ def test_evaluate_needs_no_torch_and_says_the_same(finished: Path, tmp_path: Pat
     assert all(one.pop(name) for one in results for name in timed)
     assert results[0] == results[1]
     assert results[0]["images"] == (200 if layout else 40)
-    assert results[0]["top1"] > 0.5  # of a short training on the same digits in another size and scale
+    assert results[0]["top1"] > 0.3  # chance is 0.1; of a short training on the same digits in another size and scale
 
 
 @pytest.mark.parametrize(

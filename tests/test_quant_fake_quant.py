@@ -98,10 +98,10 @@ def test_a_range_that_is_not_finite_names_the_layer(values: list[float], bad: fl
 
 
 @given(st.floats(0, 1), st.floats(0.05, 1))
-def test_at_most_one_pixel_value_is_a_rounding_tie_whatever_the_normalisation(mean: float, std: float) -> None:
+def test_at_most_two_pixel_values_are_rounding_ties_whatever_the_normalisation(mean: float, std: float) -> None:
     pixels = (torch.arange(256, dtype=torch.float64) / 255 - mean) / std
     steps = pixels / observed(InputQuantizer(Scheme()), pixels.float()).scale.double()
-    assert int(((steps - steps.floor() - 0.5).abs() < 1e-3).sum()) <= 1
+    assert int(((steps - steps.floor() - 0.5).abs() < 1e-3).sum()) <= 2
 
 
 def test_the_range_is_a_moving_average_that_starts_at_the_first_batch() -> None:

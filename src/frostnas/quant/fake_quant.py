@@ -251,7 +251,7 @@ class InputQuantizer(ActivationQuantizer):
 
     On a grid of as many steps all of them can lie halfway between two levels, as they do where the mean of the
     normalisation is 0.5. Their last bit, in which runtimes differ, would then decide: a trained network agreed with its
-    exported file on 96.6% of the images. With one step less at most one pixel value lies there.
+    exported file on 96.6% of the images. With one step less at most two pixel values lie there.
     """
 
     STEPS = LEVELS - 1
