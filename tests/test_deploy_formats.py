@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
 from frostnas.deploy.emitter import emit_net
 from frostnas.deploy.formats import Exported, ParityError, check_installed, writer
 from frostnas.errors import InputError
+from frostnas.extras import PACKAGES
 from frostnas.nets import Net
 from frostnas.quant import Scheme
 from tests.emitted import as_if_trained
@@ -27,12 +29,13 @@ BLOCKS = {
     "squeeze_excite": BlockSpec(gate="squeeze_excite"),
     "max_pool": BlockSpec(reuse="none", spatial="max_pool_3"),
 }
-STEPS = {"openvino": 2, "executorch": 0}
+STEPS = {"openvino": 2, "executorch": 0, "tflite": 0}
 """How far logits of one block may be from fake-quant, in steps of their grid."""
 
 
 def missing(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(find_spec(name) is None, reason=f"not installed: pip install 'frostnas[{name}]'")
+    package = PACKAGES.get(name, name)
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"not installed: pip install 'frostnas[{name}]'")
 
 
 INSTALLED = [pytest.param(name, marks=missing(name)) for name in STEPS]
@@ -79,10 +82,10 @@ def test_seven_bit_weights_do_too(name: str, tmp_path: Path) -> None:
     assert steps_apart(net, exported(name, net, tmp_path)) <= STEPS[name] + 0.01
 
 
-@missing("executorch")
-def test_int8_activations_do_too_in_executorch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [one for one in INSTALLED if one.values[0] != "openvino"])
+def test_int8_activations_do_too_on_phones(name: str, tmp_path: Path) -> None:
     net = trained(BLOCKS["hard_swish"], scheme=Scheme(signed_activations=True))
-    assert steps_apart(net, exported("executorch", net, tmp_path)) <= 0.01
+    assert steps_apart(net, exported(name, net, tmp_path)) <= 0.01
 
 
 @missing("openvino")
@@ -108,6 +111,19 @@ def test_the_pte_carries_the_metadata(tmp_path: Path) -> None:
     made = exported("executorch", trained(BLOCKS["add"]), tmp_path)
     program = Runtime.get().load_program(made.path)
     assert program.load_method("get_classes").execute([]) == [METADATA["classes"]]
+
+
+@missing("tflite")
+def test_the_tflite_is_of_integers_throughout_and_carries_the_metadata(tmp_path: Path) -> None:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    made = exported("tflite", trained(BLOCKS["squeeze_excite"]), tmp_path)
+    model = flatbuffer_utils.read_model(str(made.path))
+    entries = {entry.name: bytes(model.buffers[entry.buffer].data) for entry in model.metadata}
+    assert json.loads(entries[b"frostnas"]) == METADATA
+    (graph,) = model.subgraphs
+    kinds = {flatbuffer_utils.type_to_name(tensor.type) for tensor in graph.tensors}
+    assert kinds == {"INT8", "INT32"}
 
 
 def test_a_format_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

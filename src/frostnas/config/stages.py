@@ -260,7 +260,7 @@ class TrainConfig:
 class ExportConfig:
     """INT8 export and its checks."""
 
-    formats: list[str] = chosen(["onnx"], "onnx", "openvino", "executorch")
+    formats: list[str] = chosen(["onnx"], "onnx", "openvino", "executorch", "tflite")
     """`onnx` is written in any case; the others are extras of the installation with the same names."""
     min_agreement: float = bounded(0.995, 0, 1)
     """Smallest share of test images on which the exported file and fake-quant agree."""

@@ -1,6 +1,6 @@
 """A fake-quantized network in torch's Q/DQ form: integers between layers, which a lowering turns into integer kernels.
 
-The operators are those of torch's `quantized_decomposed` library, which ExecuTorch registers when it is imported.
+The operators are those of torch's `quantized_decomposed` library, which a backend registers when it is imported.
 Activations are int8: uint8 levels move down by 128 together with their zero point, which changes no result.
 """
 
@@ -33,18 +33,19 @@ from frostnas.quant import (
 LOW, HIGH = -128, 127
 
 
-def _signed(quantizer: ActivationQuantizer) -> Grid:
+def signed_grid(quantizer: ActivationQuantizer) -> Grid:
+    """The quantizer's grid with int8 levels."""
     grid = Grid.of(quantizer)
     return grid if grid.signed else replace(grid, zero_point=grid.zero_point + LOW, signed=True)
 
 
-def _round(x: Tensor, grid: Grid) -> Tensor:
+def round_to(x: Tensor, grid: Grid) -> Tensor:
     """float32 -> int8 levels of ``grid``."""
     quantize = torch.ops.quantized_decomposed.quantize_per_tensor
     return quantize(x, grid.scale, grid.zero_point, LOW, HIGH, torch.int8)  # type: ignore[no-any-return]
 
 
-def _read(x: Tensor, grid: Grid) -> Tensor:
+def read_from(x: Tensor, grid: Grid) -> Tensor:
     """int8 levels of ``grid`` -> float32."""
     dequantize = torch.ops.quantized_decomposed.dequantize_per_tensor
     return dequantize(x, grid.scale, grid.zero_point, LOW, HIGH, torch.int8)  # type: ignore[no-any-return]
@@ -66,15 +67,15 @@ class Form(nn.Module):
         self.operation, self.inputs, self.output = operation, inputs, output
 
     def forward(self, *levels: Tensor) -> Tensor:
-        values = [_read(one, given.grid) for one, given in zip(levels, self.inputs, strict=True)]
-        return _round(self.operation(*values), self.output.grid)
+        values = [read_from(one, given.grid) for one, given in zip(levels, self.inputs, strict=True)]
+        return round_to(self.operation(*values), self.output.grid)
 
 
 class _Input(Form):
     """The image float32 (N, 3, H, W) -> its levels."""
 
     def forward(self, *levels: Tensor) -> Tensor:
-        return _round(levels[0], self.output.grid)
+        return round_to(levels[0], self.output.grid)
 
 
 class _Same(Form):
@@ -84,48 +85,66 @@ class _Same(Form):
         return levels[0]
 
 
-class _IntegerConvolution(nn.Module):
-    """A convolution with int8 weights (C_out, C_in / groups, k, k): float32 -> float32."""
+class IntegerWeights(nn.Module):
+    """int8 weights (C_out, C_in / groups, k, k) as constants -> float32."""
 
-    weight: Tensor
+    levels: Tensor
     scale: Tensor
     zero: Tensor
+
+    def __init__(self, levels: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("levels", levels.contiguous())  # ExecuTorch refuses channels_last
+        self.register_buffer("scale", scale)
+        self.register_buffer("zero", torch.zeros_like(scale, dtype=torch.int64))
+
+    def forward(self) -> Tensor:
+        dequantize = torch.ops.quantized_decomposed.dequantize_per_channel
+        return dequantize(self.levels, self.scale, self.zero, 0, -HIGH, HIGH, torch.int8)  # type: ignore[no-any-return]
+
+
+class IntegerConvolution(nn.Module):
+    """A convolution with int8 weights (C_out, C_in / groups, k, k): float32 -> float32."""
+
     bias: Tensor
 
     def __init__(self, conv: nn.Conv2d, integers: IntegerConv, input_scale: float) -> None:
         super().__init__()
         self.stride, self.padding, self.dilation, self.groups = conv.stride, conv.padding, conv.dilation, conv.groups
-        self.register_buffer("weight", integers.weight.contiguous())  # ExecuTorch refuses channels_last
-        self.register_buffer("scale", integers.weight_scale)
-        self.register_buffer("zero", torch.zeros_like(integers.weight_scale, dtype=torch.int64))
+        scale = integers.weight_scale
+        self.weights: nn.Module = IntegerWeights(integers.weight, scale)
         # The backend rounds a float bias to int32 steps of weight scale times input scale: on them it lies already.
-        self.register_buffer("bias", (integers.bias.double() * self.scale.double() * input_scale).float())
+        self.register_buffer("bias", (integers.bias.double() * scale.double() * input_scale).float())
 
     def forward(self, x: Tensor) -> Tensor:
-        dequantize = torch.ops.quantized_decomposed.dequantize_per_channel
-        weight = dequantize(self.weight, self.scale, self.zero, 0, -HIGH, HIGH, torch.int8)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(x, self.weights(), self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def affine(given: Flow, factor: float, offset: float) -> IntegerConvolution:
+    """factor * x + offset as a depthwise convolution of integers: float32 -> float32."""
+    channels = given.channels
+    weight = torch.full((channels, 1, 1, 1), HIGH, dtype=torch.int8)
+    scale = torch.full((channels,), factor / HIGH)
+    bias = torch.round(offset / (scale.double() * given.grid.scale)).to(torch.int32)
+    conv = nn.Conv2d(channels, channels, 1, groups=channels)
+    return IntegerConvolution(conv, IntegerConv(weight, scale, bias), given.grid.scale)
 
 
 class _HardSwish(nn.Module):
     """x times relu6(x + 3) / 6 of integers: float32 -> float32.
 
-    The gate is a depthwise convolution, x / 6 + 1/2, clipped to 0..1 by its grid: XNNPACK cannot read levels with
-    another scale than they were written with, as the ONNX file does.
+    The gate is x / 6 + 1/2, clipped to 0..1 by its grid: XNNPACK cannot read levels with another scale than they were
+    written with, as the ONNX file does.
     """
 
     def __init__(self, layer: HardSwish, given: Flow) -> None:
         super().__init__()
-        gate = _signed(layer.gate)
+        gate = signed_grid(layer.gate)
         self.grid = replace(gate, scale=gate.scale / 6)
-        weight = torch.full((given.channels, 1, 1, 1), HIGH, dtype=torch.int8)
-        scale = torch.full((given.channels,), 1 / 6 / HIGH)
-        bias = torch.round(0.5 / (scale.double() * given.grid.scale)).to(torch.int32)
-        conv = nn.Conv2d(given.channels, given.channels, 1, groups=given.channels)
-        self.gate = _IntegerConvolution(conv, IntegerConv(weight, scale, bias), given.grid.scale)
+        self.gate = affine(given, 1 / 6, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * _read(_round(self.gate(x), self.grid), self.grid)
+        return x * read_from(round_to(self.gate(x), self.grid), self.grid)
 
 
 @singledispatch
@@ -136,45 +155,45 @@ def form(layer: nn.Module, *inputs: Flow) -> Form:
 
 @form.register
 def _(layer: ActivationQuantizer, *inputs: Flow) -> Form:
-    return _Input(nn.Identity(), inputs, Flow(_signed(layer), 3))
+    return _Input(nn.Identity(), inputs, Flow(signed_grid(layer), 3))
 
 
 @form.register
 def _(layer: ConvBN, *inputs: Flow) -> Form:
     scale = inputs[0].grid.scale
-    operation = _IntegerConvolution(layer.conv, layer.integers(layer.conv.weight.new_tensor(scale)), scale)
-    return Form(operation, inputs, Flow(_signed(layer.quantizer), layer.conv.out_channels))
+    operation = IntegerConvolution(layer.conv, layer.integers(layer.conv.weight.new_tensor(scale)), scale)
+    return Form(operation, inputs, Flow(signed_grid(layer.quantizer), layer.conv.out_channels))
 
 
 @form.register
 def _(layer: HardSwish, *inputs: Flow) -> Form:
-    return Form(_HardSwish(layer, inputs[0]), inputs, Flow(_signed(layer.quantizer), inputs[0].channels))
+    return Form(_HardSwish(layer, inputs[0]), inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
 
 
 @form.register
 def _(layer: Concat, *inputs: Flow) -> Form:
-    grid = _signed(layer.quantizer)
+    grid = signed_grid(layer.quantizer)
 
     def join(*values: Tensor) -> Tensor:
         """Of inputs brought to one grid first: the kernels only copy."""
-        return torch.cat([_read(_round(value, grid), grid) for value in values], dim=1)
+        return torch.cat([read_from(round_to(value, grid), grid) for value in values], dim=1)
 
     return Form(join, inputs, Flow(grid, sum(one.channels for one in inputs)))
 
 
 @form.register
 def _(layer: Add, *inputs: Flow) -> Form:
-    return Form(torch.add, inputs, Flow(_signed(layer.quantizer), inputs[0].channels))
+    return Form(torch.add, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
 
 
 @form.register
 def _(layer: Multiply, *inputs: Flow) -> Form:
-    return Form(torch.mul, inputs, Flow(_signed(layer.quantizer), inputs[0].channels))
+    return Form(torch.mul, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
 
 
 @form.register
 def _(layer: GlobalAveragePool, *inputs: Flow) -> Form:
-    output = Flow(_signed(layer.quantizer), inputs[0].channels)
+    output = Flow(signed_grid(layer.quantizer), inputs[0].channels)
     return Form(lambda x: x.mean((2, 3), keepdim=True), inputs, output)
 
 
@@ -189,9 +208,13 @@ def _(layer: Dropout, *inputs: Flow) -> Form:
 
 
 class Decomposed(nn.Module):
-    """Image float32 (N, 3, S, S), normalised -> logits float32 (N, classes), as the network in `FROZEN` gives them."""
+    """Image float32 (N, 3, S, S), normalised -> logits float32 (N, classes), as the network in `FROZEN` gives them.
 
-    def __init__(self, net: Net) -> None:
+    Args:
+        form: the Q/DQ form of one layer, for a backend that cannot take one of those of this module.
+    """
+
+    def __init__(self, net: Net, form: Callable[..., Form] = form) -> None:
         super().__init__()
         self.graph = trace(net)
         self.forms = nn.ModuleList()
@@ -217,4 +240,4 @@ class Decomposed(nn.Module):
             else:  # attribute access on a QTensor, the final flatten, the output
                 result = values[node.args[0]]
             values[node] = result
-        return _read(result, self.last.grid).flatten(1)
+        return read_from(result, self.last.grid).flatten(1)

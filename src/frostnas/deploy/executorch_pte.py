@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,28 +13,10 @@ from numpy.typing import NDArray
 
 from frostnas.artifacts import write_atomic
 from frostnas.deploy.decomposed import Decomposed
-from frostnas.deploy.formats import Exported, ParityError
+from frostnas.deploy.formats import Exported, ParityError, hushed
 from frostnas.nets import Net
 
 PTE_NAME = "model.int8.pte"
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Without the warnings of ExecuTorch's imports, of which none is about its use here, and without their handlers.
-
-    They configure the root logger, which would print every line of ours a second time.
-    """
-    root = logging.root
-    level, handlers = root.manager.disable, list(root.handlers)
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
-        root.handlers[:] = handlers
 
 
 def export(net: Net, int8: Path, metadata: Mapping[str, str], threads: int) -> Exported:
@@ -48,7 +27,7 @@ def export(net: Net, int8: Path, metadata: Mapping[str, str], threads: int) -> E
     """
     path = int8.with_name(PTE_NAME)
     size = net.spec.image_size
-    with _hushed():
+    with hushed():
         write_atomic(path, _lowered(net, torch.zeros(1, 3, size, size), metadata))
         model = PteClassifier(path, threads)
     return Exported(path, (path,), f"executorch {version('executorch')}", model)

@@ -5,7 +5,10 @@ The libraries of a format are an extra, imported when the format is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,9 +56,13 @@ def writer(name: str) -> Write:
         from frostnas.deploy import openvino_ir
 
         return openvino_ir.export
-    from frostnas.deploy import executorch_pte
+    if name == "executorch":
+        from frostnas.deploy import executorch_pte
 
-    return executorch_pte.export
+        return executorch_pte.export
+    from frostnas.deploy import litert_tflite
+
+    return litert_tflite.export
 
 
 def check_installed(formats: Sequence[str]) -> None:
@@ -67,3 +74,21 @@ def check_installed(formats: Sequence[str]) -> None:
     for name in formats:
         if name != ONNX:
             need(name, f"export.formats={name}")
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Without the warnings of a library's imports, of which none is about its use here, and without their handlers.
+
+    They configure the root logger, which would print every line of ours a second time.
+    """
+    root = logging.root
+    level, handlers = root.manager.disable, list(root.handlers)
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+        root.handlers[:] = handlers
