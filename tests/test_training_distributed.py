@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,7 +15,7 @@ from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 
 import frostnas
-from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, save
+from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, TrainResult, load, save
 from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
 from frostnas.engine import seed_all
 from frostnas.engine.distributed import World
@@ -62,6 +63,12 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path, net_json: Path, m
     assert alone.keys() == shared.keys()
     for name, tensor in alone.items():
         torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_with_statistics_of_their_own_they_validate_the_network_that_is_kept(tmp_path: Path, net_json: Path) -> None:
+    train(tmp_path / "two", net_json, 2, "train.synchronise=false", "train.batch_size=8")
+    (kept,) = pd.read_csv(tmp_path / "two/metrics/train.csv").val_top1
+    assert load(tmp_path / "two/train.json", TrainResult).value.fp32.val == kept
 
 
 def test_shared_batch_norm_keeps_its_digits_where_means_are_large(tmp_path: Path) -> None:

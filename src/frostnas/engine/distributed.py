@@ -103,3 +103,10 @@ def total(values: torch.Tensor) -> torch.Tensor:
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(values)
     return values
+
+
+def from_first(values: Iterable[torch.Tensor]) -> None:
+    """Make ``values`` those of the process of rank 0, in place; alone they stay as they are."""
+    if dist.is_available() and dist.is_initialized():
+        for value in values:
+            dist.broadcast(value, 0)

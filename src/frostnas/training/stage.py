@@ -16,7 +16,7 @@ from frostnas.config import Config
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Workspace, evaluate, seed_all
-from frostnas.engine.distributed import joined, total
+from frostnas.engine.distributed import from_first, joined, total
 from frostnas.errors import InputError
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, Scheme, set_state
@@ -145,8 +145,9 @@ def _shared_top1(trainer: Trainer, images: Images) -> float:
     """Top-1 of the network as it would be kept now; every process looks at its part of the images.
 
     Quantizers do not observe here: ranges are those of training images, and processes with unequal numbers of batches
-    would wait for each other.
+    would wait for each other. Without `train.synchronise` each has statistics of its own; those of the first are kept.
     """
+    from_first(trainer.evaluated.buffers())
     if not trainer.state.quantizes:
         set_state(trainer.evaluated, QuantState.FLOAT)
     mine = torch.arange(trainer.world.rank, len(images), trainer.world.size)
