@@ -321,6 +321,17 @@ def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(
     assert min(found.seeds[0].finals, key=found.seeds[0].finals.__getitem__) == block_code(found.block)
 
 
+def test_half_of_the_finalists_owe_nothing_to_the_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However sure it is: here it would never draw a block with reuse."""
+    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
+    monkeypatch.setattr(seed, "drawn", lambda space, *_: [block for block in space if block.reuse == "none"])
+    found = search(tmp_path, "search_block.finalists=20")
+    finalists = list(map(parse_block, found.seeds[0].finalists))
+    assert len(set(finalists)) == 20
+    assert any(block.reuse == "squeeze_2" for block in finalists[10:])
+    assert found.block.reuse == "squeeze_2"
+
+
 def test_published_blocks_meet_the_best_finalists_and_the_result_says_who_won(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

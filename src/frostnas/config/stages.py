@@ -50,11 +50,12 @@ class SearchBlockConfig:
     arch_weight_decay: float = bounded(1e-3, 0)
     latency_weight: float = bounded(0.05, 0)
     """Weight of the expected latency, relative to the mean over the space, in the architecture loss."""
-    finalists: int = bounded(10, 1)
-    """Blocks trained alone after the search: the argmax of every epoch, then draws by the architecture weights."""
+    finalists: int = bounded(12, 1)
+    """Blocks trained alone after the search: the argmax of every epoch and draws by the architecture weights, to half;
+    the rest are uniform draws."""
     finalist_epochs: int = bounded(4, 1)
     """Epochs that each of them is trained for."""
-    refinements: int = bounded(8, 0)
+    refinements: int = bounded(12, 0)
     """Further finalists, one by one: the block that a model of all scores so far hopes most of."""
     finals: int = bounded(3, 1)
     """Best finalists that are trained anew for `compare_epochs`; the best of these is the block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -185,13 +186,15 @@ class SeedSearch:
         )
 
     def _start(self, rows: Sequence[BlockHistoryRow]) -> list[BlockSpec]:
-        """What was ahead after some epoch, then draws by the architecture weights of all of them."""
-        search = self.config.search_block
-        ahead = list(dict.fromkeys(parse_block(row.block) for row in rows))
-        weights = [row.probabilities for row in rows]
-        draws = drawn(self.space, weights, search.finalists, derived_seed(self.seed, DRAWS))
-        others = [block for block in draws if block not in ahead]
-        return ahead + others[: max(0, search.finalists - len(ahead))]
+        """What was ahead after some epoch and draws by the architecture weights, to half; the rest uniform draws.
+
+        The architecture can be sure of a part that is worse alone; then no draw by its weights shows the others.
+        """
+        count, seed = self.config.search_block.finalists, derived_seed(self.seed, DRAWS)
+        ahead = dict.fromkeys(parse_block(row.block) for row in rows)
+        likely = drawn(self.space, [row.probabilities for row in rows], count, seed)
+        guided = list(dict.fromkeys([*ahead, *likely]))[: max(len(ahead), (count + 1) // 2)]
+        return guided + self.space.distinct(random.Random(seed), max(0, count - len(guided)), tuple(guided))
 
     def _cost(self, block: BlockSpec) -> float:
         """The latency term of a block's score."""
