@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,8 +21,10 @@ from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, T
 from frostnas.engine import seed_all
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import SharedBatchNorm
+from frostnas.errors import InputError
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme
+from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
 
 NET = frostnas.NetSpec(
@@ -145,6 +148,27 @@ def test_processes_with_gradboost_stay_equal_to_the_bit(tmp_path: Path) -> None:
     multiprocessing.spawn(boosted, (2, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
     first, second = torch.load(tmp_path / "rank0.pt"), torch.load(tmp_path / "rank1.pt")
     torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def resuming(rank: int, size: int, folder: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
+    trainer = Trainer(Net(NET, Scheme()), Config(train=PHASES), STEPS, 10, World(rank, size))
+    saver = Saver(trainer, folder / f"node{rank}.pt", "the same run")
+    assert not saver.resume()
+    trainer.progress.step = 3
+    saver.save()  # the first process does
+    trainer.progress.step = 0
+    with pytest.raises(InputError, match="the processes found different checkpoints"):
+        saver.resume()
+    if rank:
+        shutil.copy(folder / "node0.pt", saver.path)
+    assert saver.resume()
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_nodes_that_found_different_checkpoints_do_not_go_on(tmp_path: Path) -> None:
+    multiprocessing.spawn(resuming, (2, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
 
 
 DYING = """

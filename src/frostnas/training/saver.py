@@ -9,8 +9,9 @@ from types import TracebackType
 import torch
 
 from frostnas.engine import load_checkpoint, save_checkpoint
-from frostnas.engine.distributed import total
+from frostnas.engine.distributed import from_first, total
 from frostnas.engine.interrupt import Interrupts
+from frostnas.errors import InputError
 from frostnas.training.trainer import Trainer
 
 CHECKPOINT_SECONDS = 20.0  # of work that a killed run may lose
@@ -36,12 +37,29 @@ class Saver:
         self.interrupts.__exit__(kind, error, trace)
 
     def resume(self) -> bool:
-        """Put the trainer where the checkpoint of the same run stopped; False where there is none."""
+        """Put the trainer where the checkpoint of the same run stopped; False where there is none.
+
+        Raises:
+            InputError: several processes found different checkpoints.
+        """
         content = load_checkpoint(self.path)
-        if content is None or content.get("fingerprint") != self.fingerprint:
-            return False
-        self.trainer.load_state_dict(content["trainer"])
-        return True
+        found = content is not None and content.get("fingerprint") == self.fingerprint
+        if content is not None and found:
+            self.trainer.load_state_dict(content["trainer"])
+        self._check_alike()
+        return found
+
+    def _check_alike(self) -> None:
+        """All processes must go on from one place; nodes that do not share the run directory might not."""
+        progress = self.trainer.progress
+        mine = torch.tensor([progress.epoch, progress.step], device=self.trainer.device)
+        first = mine.clone()
+        from_first([first])
+        if total((mine != first).sum()):
+            raise InputError(
+                f"{self.path}: the processes found different checkpoints; all nodes need the first one's: share the "
+                "run directory, or copy the file"
+            )
 
     def after_step(self) -> None:
         """Save if it is time.
