@@ -74,10 +74,12 @@ FULL = [
     *TASK,
     "space=[block,network_small]",
     "space.network.stem_stride=2",
-    "train.float_epochs=1",
-    "train.epochs=7",
-    "search_net.epochs=12",
-    "search_net.generations=4",
+    "train.float_epochs=4",
+    "train.epochs=20",
+    "search_net.float_epochs=4",
+    "search_net.epochs=76",
+    "search_net.population=32",
+    "search_net.generations=8",
 ]
 VARIANTS = (
     "search_net.epochs=12",
