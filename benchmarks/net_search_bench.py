@@ -90,7 +90,7 @@ class Bench:
         def search() -> dict[str, Any]:
             start, config = time.process_time(), self._config(seed, "search_net=gradient", *variant.split())
             with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-                result, rows = net.run(config, self.data, BlockSpec(), self.table, workspace)
+                result, rows, _ = net.run(config, self.data, BlockSpec(), self.table, workspace)
             return {"pick": result.net.name, "scored": len(rows), "seconds": time.process_time() - start}
 
         return dict(self.once(f"gradient {seed} {variant}".strip(), search))

@@ -14,7 +14,7 @@ from frostnas.artifacts import BlockSpec, LatencyTable
 from frostnas.config import BudgetConfig, Config, NetworkSpaceConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, seed_all
+from frostnas.engine import Workspace, seed_all, weights_digest
 from frostnas.errors import InputError
 from frostnas.nets import Net, count
 from frostnas.quant import ConvBN, QuantState, Scheme, set_state
@@ -165,7 +165,9 @@ def test_every_strategy_picks_close_under_the_budget(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", "budget.fraction=0.6")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows = net.run(config, data, BlockSpec(), table, workspace)
+        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace)
+    Net(result.net).load_state_dict(weights)
+    assert result.weights_sha256 == weights_digest(weights)
     assert 0.97 * result.budget_ms <= result.predicted_ms <= result.budget_ms
     assert result.predicted_ms == table.predict_ms(result.net)
     assert result.strategy == strategy
@@ -180,9 +182,10 @@ def test_random_search_can_train_networks_alone_at_the_supernets_cost(
 ) -> None:
     config = tiny_config("search_net=random", "search_net.alone=2", "search_net.float_epochs=2")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows = net.run(config, data, BlockSpec(), table, workspace)
+        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace)
         again = net.run(config, data, BlockSpec(), table, workspace)
-    assert again[1] == rows
+    Net(result.net).load_state_dict(weights)
+    assert (again.rows, again.result.weights_sha256) == (rows, weights_digest(weights))
     assert [row.network for row in rows if row.picked] == [result.net.name]
     assert all(0.97 * result.budget_ms <= row.predicted_ms <= result.budget_ms for row in rows)
     epochs = [path.read_text().count("\n") - 1 for path in tmp_path.glob("alone/*/metrics/search-net.csv")]
@@ -303,5 +306,5 @@ def test_several_targets_share_one_supernet(
     with Workspace.open(tmp_path, quiet=True) as workspace:
         found = search(config, data, BlockSpec(), targets, workspace)
     assert len(trained) == 1
-    for target, (result, _) in zip(targets, found, strict=True):
+    for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms

@@ -18,6 +18,7 @@ import torch
 import torchvision
 from onnx import numpy_helper
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -60,6 +61,34 @@ def without(packages: list[str], *words: str) -> subprocess.CompletedProcess[str
     """A command where ``packages`` cannot be imported."""
     line = [sys.executable, "-W", "error", "-c", WITHOUT.format(packages), *words]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_training_starts_from_what_the_search_trained_unless_told_otherwise(finished: Path, tmp_path: Path) -> None:
+    """In one epoch with a step of next to nothing, weights stay what they were at the start."""
+    shutil.copy(finished / "net.json", tmp_path)
+    words = [
+        "train",
+        f"net={tmp_path / 'net.json'}",
+        "train.optim.lr=1e-9",
+        "train.float_epochs=0",
+        "train.epochs=1",
+        "train.frozen_epochs=0",
+    ]
+    missing = command(tmp_path / "missing", *words)
+    assert missing.returncode == 2 and "net.safetensors: no such file, of which net.json speaks" in missing.stderr
+    shutil.copy(finished / "net.safetensors", tmp_path)
+    for run, more in (("inherits", []), ("anew", ["train.inherit=false"])):
+        done = command(tmp_path / run, *words, *more)
+        assert done.returncode == 0, done.stderr
+    searched = load_file(tmp_path / "net.safetensors")
+    inherits, anew = (load_file(tmp_path / run / "weights.safetensors") for run in ("inherits", "anew"))
+    name = "stem.conv.weight"
+    torch.testing.assert_close(inherits[name], searched[name], atol=1e-5, rtol=0)
+    assert (anew[name] - searched[name]).abs().max() > 0.01
+    with (tmp_path / "net.safetensors").open("ab") as file:
+        file.write(b" ")
+    other = command(tmp_path / "other", *words)
+    assert other.returncode == 2 and "net.safetensors: is not that of its net.json" in other.stderr
 
 
 def write_digits(folder: Path, count: int) -> None:

@@ -145,6 +145,8 @@ class NetResult:
     """Distinct networks that were scored."""
     seed: int
     seconds: float
+    weights_sha256: str | None = None
+    """Of `net.safetensors`, what the search trained of the network; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,8 @@ class TrainConfig:
     """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
     weights: str | None = None
     """Path of a weights.safetensors to start from; a classifier of another size is left out."""
+    inherit: bool = True
+    """Without `weights`: start from those that the search has trained, `net.safetensors` beside net.json."""
     distill: DistillConfig = field(default_factory=DistillConfig)
     synchronise: bool = True
     """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""

@@ -8,6 +8,7 @@ from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.optim import classifier_of, decay_groups, make_optimizer
 from frostnas.engine.progress import Bar
 from frostnas.engine.schedule import Schedule
+from frostnas.engine.weights import weights_digest, weights_of
 from frostnas.engine.workspace import Workspace
 
 __all__ = [
@@ -29,4 +30,6 @@ __all__ = [
     "save_checkpoint",
     "seed_all",
     "set_rng_state",
+    "weights_digest",
+    "weights_of",
 ]

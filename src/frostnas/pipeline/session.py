@@ -17,6 +17,7 @@ from frostnas.artifacts import (
     TrainResult,
     load,
     load_table,
+    sha256_of,
 )
 from frostnas.config import Config
 from frostnas.data import Splits
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from frostnas.artifacts import SplitRecord
 
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
+NET_WEIGHTS = "net.safetensors"
 ROWS, PARETO = "latency.csv", "pareto.csv"
 
 
@@ -91,13 +93,39 @@ class Session:
         """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes."""
         images = self.data.format
         given = self.config.net
-        if given is None or given.endswith(".json"):
-            spec = load(Path(given) if given else self.path(NET), NetResult).value.net
+        if self._net_json is not None:
+            spec = load(self._net_json, NetResult).value.net
         elif given in zoo_names():
             spec = zoo_spec(given, len(images.classes), images.image_size)
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
         return spec.with_classes(len(images.classes)).at_size(images.image_size)
+
+    @property
+    def _net_json(self) -> Path | None:
+        given = self.config.net
+        if given is None:
+            return self.path(NET)
+        return Path(given) if given.endswith(".json") else None
+
+    @property
+    def inherited(self) -> Path | None:
+        """What the search has trained of the network, if `train.inherit` wants it and there is any.
+
+        Raises:
+            InputError: the file that net.json speaks of is not there, or another one is.
+        """
+        train = self.config.train
+        if not train.inherit or train.weights is not None or self._net_json is None:
+            return None
+        digest = load(self._net_json, NetResult).value.weights_sha256
+        if digest is None:
+            return None
+        path = self._net_json.with_name(NET_WEIGHTS)
+        if not path.is_file() or sha256_of(path) != digest:
+            what = "is not that of its net.json" if path.is_file() else "no such file, of which net.json speaks"
+            raise InputError(f"{path}: {what}; copy both together, or give train.inherit=false")
+        return path
 
     @cached_property
     def teacher(self) -> Teacher | None:

@@ -36,7 +36,7 @@ from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import baseline_rows, baseline_specs
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity
 from frostnas.pipeline.trained import TRAIN, WEIGHTS
@@ -167,22 +167,27 @@ def _search_net(session: Session) -> NetResult:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
     found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
-    baselines = baseline_rows(session, [found[0][0].net, *named]) if named else []
-    for number, (result, rows) in enumerate(found, start=1):
+    baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
+    for number, (result, rows, weights) in enumerate(found, start=1):
         if not session.workspace.writes:
             break
         folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
         rows = (*rows, *(baselines if number == 1 else ()))  # they were measured on the run's own target
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())
+        write_atomic(folder / NET_WEIGHTS, to_safetensors(weights))
         save_pareto_plot(folder, result, rows)
         if number > 1:
             save(folder / NET, result, SEARCH_NET.provenance(session))
-    return found[0][0]
+    return found[0].result
 
 
 def _train(session: Session) -> TrainResult:
-    result, state = training.run(session.config, session.data, session.net, session.workspace, session.teacher)
+    config, inherited = session.config, session.inherited
+    if inherited is not None:
+        session.workspace.say(f"train: starting from what the search trained ({inherited})")
+        config = replace(config, train=replace(config.train, weights=str(inherited)))
+    result, state = training.run(config, session.data, session.net, session.workspace, session.teacher)
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
         if total_epochs(session.config.train):
@@ -230,6 +235,11 @@ def _profiled(session: Session) -> dict[str, str]:
     return {"block": sha256_of_value(session.block)}
 
 
+def _inherited(session: Session) -> dict[str, str]:
+    path = session.inherited
+    return {NET_WEIGHTS: sha256_of(path)} if path else {}
+
+
 def _teacher(session: Session) -> dict[str, str]:
     distill = session.config.train.distill
     return {"train.distill.teacher": identity(distill)} if distill.teacher else {}
@@ -274,7 +284,7 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {"net": sha256_of_value(session.net), **_teacher(session)},
+    lambda session: {"net": sha256_of_value(session.net), **_inherited(session), **_teacher(session)},
     _train,
 )
 EXPORTING = Stage(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
 from frostnas.config import Config
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
-from frostnas.engine import Bar, Workspace, evaluate, seed_all
+from frostnas.engine import Bar, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.errors import InputError
 from frostnas.nets import Net, count
@@ -73,7 +71,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
     if not best.quantized:
         calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
-    weights = _weights(model)
+    weights = weights_of(model)
     counts, scheme = count(net), Scheme.of(config.quant)
     result = TrainResult(
         net=net,
@@ -86,16 +84,11 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
         best_epoch=best.epoch,
         parameters=counts.parameters,
         macs=counts.macs,
-        weights_sha256=hashlib.sha256(to_safetensors(weights)).hexdigest(),
+        weights_sha256=weights_digest(weights),
         seed=config.seed,
         seconds=trainer.progress.seconds,
     )
     return result, weights
-
-
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    """What is kept of a network, wherever and in whatever memory format it is."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
 def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -> None:
@@ -166,5 +159,5 @@ def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: nn.Module 
     weights = config.train.weights and sha256_of(Path(config.train.weights))
     train = replace(config.train, weights=weights, distill=replace(config.train.distill, teacher=None, weights=None))
     parts = [to_plain(part) for part in (train, config.quant, where)]
-    taught = teacher and hashlib.sha256(to_safetensors(_weights(teacher))).hexdigest()
+    taught = teacher and weights_digest(weights_of(teacher))
     return sha256_of_value([config.seed, *parts, data.record, net, taught])

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from frostnas.config import Config
 from frostnas.data import Splits, batch_count
-from frostnas.engine import Workspace, seed_all
+from frostnas.engine import Workspace, seed_all, weights_of
 from frostnas.engine.distributed import World
 from frostnas.quant import Scheme
 from frostnas.search.net.budget import Task
@@ -35,8 +36,8 @@ class OnePath(NothingLearnt):
 
 def search_alone(
     config: Config, task: Task, data: Splits, workspace: Workspace, fingerprint: str, world: World
-) -> tuple[Scored, dict[str, Score]]:
-    """The best of `search_net.alone` networks drawn uniformly within the budget, and the scores of all by name.
+) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:
+    """The best of `search_net.alone` networks drawn uniformly within the budget, the scores of all, the best's weights.
 
     Each gets an equal share of the epochs and a checkpoint of its own, from which an interrupted run goes on.
     """
@@ -44,7 +45,8 @@ def search_alone(
     share = replace(search, float_epochs=search.float_epochs // search.alone, epochs=search.epochs // search.alone)
     short = replace(config, search_net=share)
     steps = batch_count(len(data.train), search.batch_size, shuffled=True)
-    found = []
+    found: list[Scored] = []
+    weights: dict[str, Tensor] = {}
     for arch in several(partial(task.draw, task.window(), rng), search.alone, set()):
         seed_all(config.seed)
         place = replace(workspace, run_dir=workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
@@ -54,7 +56,9 @@ def search_alone(
         kept.load_state_dict(network.state_dict())
         scorer = Scorer(kept, data, search.batch_size, search.recalibration_batches, config.seed)
         found.append(Scored(arch, scorer(arch)))
-    return best_of(found), {arch_name(one.arch): one.score for one in found}
+        if best_of(found).arch == arch:
+            weights = weights_of(kept.extract(arch))
+    return best_of(found), {arch_name(one.arch): one.score for one in found}, weights
 
 
 def _one(config: Config, task: Task, data: Splits) -> Supernet:

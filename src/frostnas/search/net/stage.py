@@ -6,14 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow, sha256_of_value
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
-from frostnas.engine import Workspace, seed_all
+from frostnas.engine import Workspace, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import World, joined
 from frostnas.engine.interrupt import Interrupts
 from frostnas.errors import InputError
@@ -44,7 +46,13 @@ class Target:
     budget: BudgetConfig
 
 
-Found = tuple[NetResult, tuple[ParetoRow, ...]]
+class Found(NamedTuple):
+    """What a search ends with."""
+
+    result: NetResult
+    rows: tuple[ParetoRow, ...]
+    weights: dict[str, Tensor]
+    """The picked network's own, as they are in the supernet, or as it was trained alone."""
 
 
 def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace) -> Found:
@@ -83,12 +91,15 @@ def _search(
     if config.search_net.alone:
         best = [search_alone(config, task, data, workspace, fingerprint, world) for task in tasks]
         seconds = time.monotonic() - start
-        return [_found(config, task, pick, scores, seconds) for task, (pick, scores) in zip(tasks, best, strict=True)]
+        return [_found(config, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
     supernet, policy = _trained(config, tasks, data, workspace, fingerprint, world)
     scorer = Scorer(supernet, data, config.search_net.batch_size, config.search_net.recalibration_batches, config.seed)
     picks = _score(tasks, policy, scorer, config, workspace, fingerprint, world)
     seconds = time.monotonic() - start
-    return [_found(config, task, pick, scorer.scores, seconds) for task, pick in zip(tasks, picks, strict=True)]
+    return [
+        _found(config, task, pick, scorer.scores, weights_of(supernet.extract(pick.arch)), seconds)
+        for task, pick in zip(tasks, picks, strict=True)
+    ]
 
 
 def _check_shares(batch_size: int, world: World) -> None:
@@ -185,7 +196,14 @@ def _score(
     return picks
 
 
-def _found(config: Config, task: Task, pick: strategies.Scored, scores: Mapping[str, Score], seconds: float) -> Found:
+def _found(
+    config: Config,
+    task: Task,
+    pick: strategies.Scored,
+    scores: Mapping[str, Score],
+    weights: dict[str, Tensor],
+    seconds: float,
+) -> Found:
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=config.search_net.strategy.value,
@@ -196,8 +214,9 @@ def _found(config: Config, task: Task, pick: strategies.Scored, scores: Mapping[
         evaluated=len(scores),
         seed=config.seed,
         seconds=seconds,
+        weights_sha256=weights_digest(weights),
     )
-    return result, pareto_rows(task, scores, pick.arch)
+    return Found(result, pareto_rows(task, scores, pick.arch), weights)
 
 
 def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target]) -> str:
