@@ -24,10 +24,10 @@ from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.stage import Target, search
-from frostnas.search.net.strategies import Scored, best_of
+from frostnas.search.net.strategies import Scored, best_of, likeliest
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.arch import parse_arch
+from frostnas.search.spaces.arch import Arch, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import path_cost
 from tests.test_network_space import BLOCKS, table_of, tiny
@@ -142,6 +142,25 @@ def test_the_better_score_is_that_of_the_lower_loss() -> None:
     arch = parse_arch("16:k3e3r4")
     found = [Scored(arch, Score(0.6, -1.2)), Scored(arch, Score(0.5, -1.0)), Scored(arch, Score(0.7, -1.1))]
     assert best_of(found) is found[1]
+
+
+def test_a_distribution_of_one_network_still_gives_a_population(table: LatencyTable) -> None:
+    config = tiny_config("search_net.population=12").search_net
+    space = space_of(tiny_config())
+    task, decisions = make_task(BudgetConfig(fraction=0.5), space, table, config.population), Decisions(space)
+    mode = task.draw(task.window(), random.Random(0))
+    with torch.no_grad():
+        for edge in space.to_path(mode):
+            decisions.logits["_".join(map(str, edge.slot))][edge.option] = 40.0
+    seen: list[Arch] = []
+
+    def evaluate(archs: list[Arch]) -> list[Score]:
+        seen.extend(archs)
+        return [Score(0.5, -1.0) for _ in archs]
+
+    assert likeliest(task, evaluate, config, 0, decisions).arch == mode
+    assert len(seen) == len(set(seen)) == 12
+    assert all(map(task.admits, seen))
 
 
 def test_expected_latency_is_the_mean_over_the_enumerated_networks() -> None:

@@ -37,9 +37,9 @@ class Decisions(nn.Module):
         path = self.space.to_path(arch)
         return torch.stack([self.logits[_name(edge.slot)].log_softmax(0)[edge.option] for edge in path]).sum()
 
-    def weight(self, power: float = 1.0) -> Weight:
-        """Probability of a decision, to a power above 1 to draw close to the mode."""
-        tables = {slot: (values**power).tolist() for slot, values in self.probabilities().items()}
+    def weight(self) -> Weight:
+        """Probability of a decision."""
+        tables = {slot: values.tolist() for slot, values in self.probabilities().items()}
         return lambda edge: tables[edge.slot][edge.option]
 
     def draw(self, rng: random.Random) -> Arch:

@@ -25,8 +25,6 @@ from frostnas.search.spaces.trellis import Window
 Evaluate = Callable[[list[Arch]], list[Score]]
 MUTATION = 0.15
 """Probability with which a mutant's decision is drawn anew."""
-SHARPNESS = 2.0
-"""Power of the learnt probabilities that final networks are drawn with."""
 TRIES = 50
 """Attempts at a new network before a known one is taken."""
 
@@ -68,19 +66,20 @@ def evolution(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     for _ in range(config.generations):
         ranked = sorted(found.values(), key=lambda one: one.score, reverse=True)
         parents = [one.arch for one in ranked[: max(2, config.population // 4)]]
-        children = several(partial(_child, task, window, parents, rng), config.population, set(found))
+        known = set(found)
+        children = several(partial(_child, task, window, parents, known, rng), config.population, known)
         found.update({arch_name(one.arch): one for one in scored(children, evaluate)})
     return best_of(list(found.values()))
 
 
-def _child(task: Task, window: Window, parents: list[Arch], rng: random.Random) -> Arch:
-    """An admitted mutant or crossing of the parents; a fresh network where there are none or none fits."""
+def _child(task: Task, window: Window, parents: list[Arch], known: set[str], rng: random.Random) -> Arch:
+    """An admitted and unknown mutant or crossing of the parents; a fresh network where there is none."""
     for _ in range(TRIES if parents else 0):
         child = rng.choice(parents)
         if rng.random() < 0.5:
             child = task.space.crossover(child, rng.choice(parents), rng)
         child = task.space.mutate(child, rng, MUTATION)
-        if task.admits(child):
+        if task.admits(child) and arch_name(child) not in known:
             return child
     return task.draw(window, rng)
 
@@ -115,9 +114,15 @@ def _reward(task: Task, one: Scored, power: float) -> float:
 
 
 def likeliest(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int, decisions: Decisions) -> Scored:
-    """The best of a population drawn from a learnt distribution, sharpened, within the budget."""
-    rng, window = random.Random(seed), task.window(decisions.weight(SHARPNESS))
-    return best_of(scored(several(partial(task.draw, window, rng), config.population, set()), evaluate))
+    """The best of a population within the budget: draws from a learnt distribution, then mutants and crossings of them.
+
+    A distribution can end so sharp that its draws are a few networks over and over.
+    """
+    rng, known = random.Random(seed), set[str]()
+    draw = partial(task.draw, task.window(decisions.weight()), rng)
+    drawn = list(dict.fromkeys(several(draw, (config.population + 1) // 2, known)))
+    child = partial(_child, task, task.window(), drawn, known, rng)
+    return best_of(scored([*drawn, *several(child, config.population - len(drawn), known)], evaluate))
 
 
 def scored(archs: list[Arch], evaluate: Evaluate) -> list[Scored]:
