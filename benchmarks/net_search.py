@@ -8,7 +8,8 @@ tau: every network of a space of 42 is trained alone, with several seeds. Kendal
 the supernet; tau between two seeds alone, which no supernet can be expected to beat; and the rank of what each strategy
 picks when every network fits the budget. VARIANTS are other ways to train the supernet, for the first seed.
 strategies: in the space of `space=[block,network_small]` each strategy's pick against random networks of the same
-latency window, after the same final trainings; and how the supernets rank those random networks.
+latency window, after the same final trainings, alone and from the weights of the search; networks that share out the
+supernet's epochs; and how the supernets rank the random networks.
 step: the time of a supernet step over that of a fake-quantized step of the largest network alone.
 
 Accuracies of networks trained alone are those of fake-quant evaluation, the exported arithmetic, on the test images.
@@ -21,7 +22,7 @@ import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def tau(bench: Bench, seeds: int, repeats: int) -> None:
     for seed in range(seeds):
         found = bench.supernet(seed, "", names)
         print(f"seed {seed}: {_agreement(found, truth)}")
-        picks = {**found["picks"], "gradient": bench.gradient(seed)}
+        picks = {**found["picks"], "gradient": bench.searched(seed, "search_net=gradient")}
         for strategy, one in picks.items():
             name = one["pick"]
             print(f"  {strategy} picks {name}: top-1 alone {truth[name]:.4f}, number {ranks[name]:.0f} of {len(ranks)}")
@@ -116,7 +117,7 @@ def _agreement(found: dict[str, Any], truth: pd.Series) -> str:
 
 
 def strategies(bench: Bench, seeds: int, repeats: int, networks: int) -> None:
-    """Is a pick better than random networks of its latency?"""
+    """Is a pick better than random networks of its latency, trained alone, and trained on from the search's weights?"""
     task = bench.task
     rng, window = random.Random(0), task.window()
     names = [arch_name(task.draw(window, rng)) for _ in range(networks)]
@@ -125,14 +126,33 @@ def strategies(bench: Bench, seeds: int, repeats: int, networks: int) -> None:
         return statistics.mean(bench.trained(name, repeat) for repeat in range(repeats))
 
     others = pd.Series({name: trained(name) for name in names})
-    print(f"{networks} random networks of {task.floor_ms:.3f} to {task.budget_ms:.3f} ms: mean {others.mean():.4f}, "
-          f"best {others.max():.4f}", flush=True)  # fmt: skip
-    found = {
-        seed: {**_supernet(bench, seed, others)["picks"], "gradient": bench.gradient(seed)} for seed in range(seeds)
-    }
-    for strategy in (*SHARING, "gradient"):
-        top1 = [trained(found[seed][strategy]["pick"]) for seed in range(seeds)]
-        print(f"{strategy}: {' '.join(f'{value:.4f}' for value in top1)}, mean {statistics.mean(top1):.4f}", flush=True)
+    print(f"{networks} random networks of {task.floor_ms:.3f} to {task.budget_ms:.3f} ms, alone: "
+          f"{_spread(others)}", flush=True)  # fmt: skip
+    found = {seed: _supernet(bench, seed, others)["picks"] for seed in range(seeds)}
+    gradient = {seed: bench.searched(seed, "search_net=gradient") for seed in range(seeds)}
+    for strategy in SHARING:
+        picks = [found[seed][strategy]["pick"] for seed in range(seeds)]
+        on = [bench.inherited(pick, seed) for seed, pick in enumerate(picks)]
+        print(f"{strategy}: alone {_listed(map(trained, picks))}; from the supernet {_listed(on)}", flush=True)
+    alone = _listed(trained(gradient[seed]["pick"]) for seed in range(seeds))
+    print(f"gradient: alone {alone}; from the supernet {_listed(one['inherited'] for one in gradient.values())}")
+    for seed in range(seeds):
+        some = pd.Series({name: bench.inherited(name, seed) for name in names})
+        print(f"the random networks from supernet {seed}: {_spread(some)}", flush=True)
+    for share in ("1", "4"):
+        searches = [bench.searched(seed, "search_net=random", f"search_net.alone={share}") for seed in range(seeds)]
+        print(f"search_net.alone={share}: {_listed(one['inherited'] for one in searches)}", flush=True)
+    everything = {*names, *(one["pick"] for picks in (*found.values(), gradient) for one in picks.values())}
+    print("measured, ms:", pd.Series(bench.latencies(sorted(everything))).describe().to_string())
+
+
+def _spread(top1: pd.Series) -> str:
+    return f"mean {top1.mean():.4f}, {top1.min():.4f} to {top1.max():.4f}"
+
+
+def _listed(top1: Iterable[float]) -> str:
+    values = list(top1)
+    return f"{' '.join(f'{value:.4f}' for value in values)}, mean {statistics.mean(values):.4f}"
 
 
 def _supernet(bench: Bench, seed: int, others: pd.Series) -> dict[str, Any]:

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from frostnas import training
 from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, load_table, save, write_atomic, write_rows
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, batch_count, load
-from frostnas.engine import Workspace, pick_device, seed_all
+from frostnas.engine import Workspace, pick_device, seed_all, weights_of
 from frostnas.latency import profile
+from frostnas.latency.nets import measure_nets
 from frostnas.quant import Scheme
 from frostnas.search import net
 from frostnas.search.net.loop import train
@@ -75,25 +78,54 @@ class Bench:
 
     def trained(self, name: str, seed: int = 0) -> float:
         """Test top-1 of a network trained alone."""
+        return float(self.once(f"alone {seed} {name}", lambda: self._train(name, seed)))
 
-        def alone() -> float:
-            config = self._config(seed)
-            with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-                result, _ = training.run(config, self.data, self.space.decode(parse_arch(name)), workspace)
-            return result.fake_quant.test
+    def inherited(self, name: str, seed: int) -> float:
+        """Test top-1 of a network trained on from its weights in the supernet of ``seed``, kept by `supernet`."""
 
-        return float(self.once(f"alone {seed} {name}", alone))
+        def train_on() -> float:
+            model = Supernet(self.space, Scheme(), share_weights=self.config.search_net.share_weights)
+            model.load_state_dict(load_file(self._kept(seed)))
+            return self._train(name, 0, weights_of(model.extract(parse_arch(name))))
 
-    def gradient(self, seed: int, variant: str = "") -> dict[str, Any]:
-        """The pick of `search_net=gradient`, which trains a supernet of its own, and the CPU seconds that it took."""
+        return float(self.once(f"inherited {seed} {name}", train_on))
+
+    def searched(self, seed: int, *overrides: str) -> dict[str, Any]:
+        """A whole search: its pick, the pick's test top-1 trained on from the search's weights, and its CPU seconds."""
 
         def search() -> dict[str, Any]:
-            start, config = time.process_time(), self._config(seed, "search_net=gradient", *variant.split())
+            start, config = time.process_time(), self._config(seed, *overrides)
             with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-                result, rows, _ = net.run(config, self.data, BlockSpec(), self.table, workspace)
-            return {"pick": result.net.name, "scored": len(rows), "seconds": time.process_time() - start}
+                result, rows, weights = net.run(config, self.data, BlockSpec(), self.table, workspace)
+            seconds, pick = time.process_time() - start, result.net.name
+            return {
+                "pick": pick,
+                "scored": len(rows),
+                "seconds": seconds,
+                "inherited": self._train(pick, 0, weights),
+            }
 
-        return dict(self.once(f"gradient {seed} {variant}".strip(), search))
+        return dict(self.once(" ".join([*overrides, str(seed)]), search))
+
+    def _train(self, name: str, seed: int, weights: dict[str, Tensor] | None = None) -> float:
+        spec = self.space.decode(parse_arch(name))
+        with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
+            more = []
+            if weights is not None:
+                file = Path(folder) / "net.safetensors"
+                save_file(weights, file)
+                more = [f"train.weights={file}"]
+            result, _ = training.run(self._config(seed, *more), self.data, spec, workspace)
+        return result.fake_quant.test
+
+    def latencies(self, names: Sequence[str]) -> dict[str, float]:
+        """Measured INT8 latency of networks by name, in ms, timed in turns."""
+
+        def measure() -> dict[str, float]:
+            specs = [self.space.decode(parse_arch(name)) for name in names]
+            return dict(zip(names, measure_nets(self.config.latency, self.config.quant, specs), strict=True))
+
+        return dict(self.once("latencies", measure))
 
     def supernet(self, seed: int, variant: str, also: Sequence[str]) -> dict[str, Any]:
         """One supernet: what each strategy of `SHARING` picks from it, and the scores of all it was asked for.
@@ -105,6 +137,8 @@ class Bench:
         def search() -> dict[str, Any]:
             config, start = self._config(seed, *variant.split()), time.process_time()
             scorer, trained = self._train_supernet(config), time.process_time()
+            if not variant:
+                save_file(weights_of(scorer.supernet), self._kept(seed))
             found: dict[str, Any] = {"train_seconds": trained - start, "picks": {}, "scores": {}}
             for name, strategy in SHARING.items():
                 asked: set[str] = set()
@@ -133,6 +167,9 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
             train(trainer, self.data, workspace, "")
         return Scorer(model, self.data, search.batch_size, search.recalibration_batches, config.seed)
+
+    def _kept(self, seed: int) -> Path:
+        return self.out / f"supernet_{seed}.safetensors"
 
     def _config(self, seed: int, *more: str) -> Config:
         return compose_config([*self.overrides, f"seed={seed}", *more])

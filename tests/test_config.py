@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from frostnas.config import Config, DataName
+from frostnas.config import Config, DataName, SearchNetConfig
 from frostnas.config.compose import compose_config, to_yaml
 from frostnas.config.groups import conf_dir
 from frostnas.errors import InputError
@@ -67,6 +67,13 @@ def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "mine.yaml").rename(tmp_path / "experiment" / "mine.yaml")
     assert compose_config(["experiment=mine"], tmp_path) == config
+
+
+def test_images_of_ones_own_are_searched_in_full_and_the_demo_s_digits_are_not() -> None:
+    own, demo = compose_config(["experiment=imagefolder"]), compose_config([])
+    assert own.search_net == SearchNetConfig()
+    assert own.search_block.finalists > demo.search_block.finalists
+    assert own.search_net.epochs > demo.search_net.epochs
 
 
 def test_a_users_folder_of_groups_comes_first(tmp_path: Path) -> None:

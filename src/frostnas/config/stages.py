@@ -173,14 +173,14 @@ class SearchNetConfig:
 
     strategy: Strategy = Strategy.evolution
     batch_size: int = bounded(64, 2)
-    float_epochs: int = bounded(4, 0)
+    float_epochs: int = bounded(10, 0)
     """StatAssist: sampled paths in floating point."""
-    epochs: int = bounded(12, 1)
+    epochs: int = bounded(40, 1)
     """Fake-quantized epochs of the supernet."""
     share_weights: bool = True
     """The candidates of a layer are parts of common weights; false gives each its own."""
-    population: int = bounded(16, 4)
-    generations: int = bounded(6, 1)
+    population: int = bounded(32, 4)
+    generations: int = bounded(8, 1)
     """Population times generations networks are scored by every strategy that scores."""
     front_networks: int = bounded(12, 0)
     """Networks of evenly spaced latencies that are scored besides, for the accuracy-latency front."""
