@@ -23,7 +23,7 @@ from frostnas.search.spaces.block import BlockSpace, parse_block
 
 TRUTH = Path(__file__).parent / "results" / "block_search" / "truth.json"
 REPEATS = 300
-START = 10  # random blocks that the guided choice begins with; the default of search_block.finalists
+START = 10  # random blocks that the guided choice begins with, as many as the search drew then
 BUDGETS = (12, 15, 18, 24)  # trainings
 TENTH = 0.1
 Worth = Mapping[BlockSpec, float]

@@ -82,6 +82,8 @@ FULL = [
     "search_net.population=32",
     "search_net.generations=8",
 ]
+LONG = ("train.float_epochs=8", "train.epochs=96")
+"""A training for as many epochs as supernet and final training of `FULL` together."""
 VARIANTS = (
     "search_net.epochs=12",
     "search_net.share_weights=false",
@@ -142,6 +144,8 @@ def strategies(bench: Bench, seeds: int, repeats: int, networks: int) -> None:
     for share in ("1", "4"):
         searches = [bench.searched(seed, "search_net=random", f"search_net.alone={share}") for seed in range(seeds)]
         print(f"search_net.alone={share}: {_listed(one['inherited'] for one in searches)}", flush=True)
+    longer = _listed(bench.trained(name, 0, *LONG) for name in names[:seeds])
+    print(f"random networks trained alone as long as search and training together: {longer}", flush=True)
     everything = {*names, *(one["pick"] for picks in (*found.values(), gradient) for one in picks.values())}
     print("measured, ms:", pd.Series(bench.latencies(sorted(everything))).describe().to_string())
 

@@ -76,9 +76,10 @@ class Bench:
             save(path, table, Provenance())
         return load_table(path)
 
-    def trained(self, name: str, seed: int = 0) -> float:
+    def trained(self, name: str, seed: int, *overrides: str) -> float:
         """Test top-1 of a network trained alone."""
-        return float(self.once(f"alone {seed} {name}", lambda: self._train(name, seed)))
+        key = " ".join(["alone", *overrides, str(seed), name])
+        return float(self.once(key, lambda: self._train(name, seed, overrides)))
 
     def inherited(self, name: str, seed: int) -> float:
         """Test top-1 of a network trained on from its weights in the supernet of ``seed``, kept by `supernet`."""
@@ -86,7 +87,7 @@ class Bench:
         def train_on() -> float:
             model = Supernet(self.space, Scheme(), share_weights=self.config.search_net.share_weights)
             model.load_state_dict(load_file(self._kept(seed)))
-            return self._train(name, 0, weights_of(model.extract(parse_arch(name))))
+            return self._train_on(name, weights_of(model.extract(parse_arch(name))))
 
         return float(self.once(f"inherited {seed} {name}", train_on))
 
@@ -102,21 +103,22 @@ class Bench:
                 "pick": pick,
                 "scored": len(rows),
                 "seconds": seconds,
-                "inherited": self._train(pick, 0, weights),
+                "inherited": self._train_on(pick, weights),
             }
 
         return dict(self.once(" ".join([*overrides, str(seed)]), search))
 
-    def _train(self, name: str, seed: int, weights: dict[str, Tensor] | None = None) -> float:
-        spec = self.space.decode(parse_arch(name))
+    def _train(self, name: str, seed: int, overrides: Sequence[str]) -> float:
+        config, spec = self._config(seed, *overrides), self.space.decode(parse_arch(name))
         with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-            more = []
-            if weights is not None:
-                file = Path(folder) / "net.safetensors"
-                save_file(weights, file)
-                more = [f"train.weights={file}"]
-            result, _ = training.run(self._config(seed, *more), self.data, spec, workspace)
+            result, _ = training.run(config, self.data, spec, workspace)
         return result.fake_quant.test
+
+    def _train_on(self, name: str, weights: dict[str, Tensor]) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "net.safetensors"
+            save_file(weights, file)
+            return self._train(name, 0, [f"train.weights={file}"])
 
     def latencies(self, names: Sequence[str]) -> dict[str, float]:
         """Measured INT8 latency of networks by name, in ms, timed in turns."""
