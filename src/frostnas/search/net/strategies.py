@@ -27,6 +27,8 @@ MUTATION = 0.15
 """Probability with which a mutant's decision is drawn anew."""
 TRIES = 50
 """Attempts at a new network before a known one is taken."""
+PATIENCE = 4
+"""REINFORCE draws at most so many times the networks that it may score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,16 @@ def _child(task: Task, window: Window, parents: list[Arch], known: set[str], rng
 def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int) -> Scored:
     """The published search: a controller of independent logits that maximises ACC * (LAT / T)^w by REINFORCE.
 
-    Its last generation is drawn from what it learnt, within the budget; the pick is the best admitted of all it saw.
+    It draws until it has seen as many networks as the other strategies; those that it draws again teach it again, and
+    cost nothing. Its last generation is drawn from what it learnt, within the budget.
     """
     rng, decisions = random.Random(seed), Decisions(task.space)
     optimizer = torch.optim.Adam(decisions.parameters(), lr=config.controller_lr)
     baseline: float | None = None
-    found: list[Scored] = []
-    for _ in range(config.population * (config.generations - 1) // config.controller_batch):
+    found: dict[str, Scored] = {}
+    for _ in range(PATIENCE * config.population * (config.generations - 1) // config.controller_batch):
+        if len(found) >= config.population * (config.generations - 1):
+            break
         drawn = [decisions.draw(rng) for _ in range(config.controller_batch)]
         seen = scored(drawn, evaluate)
         rewards = [_reward(task, one, config.reward_power) for one in seen]
@@ -104,8 +109,9 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
         optimizer.zero_grad()
         (-(surprise * log_probability).mean()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        found += [one for one in seen if task.admits(one.arch)]
-    return best_of([*found, likeliest(task, evaluate, config, seed, decisions)])
+        found.update({arch_name(one.arch): one for one in seen})
+    last = likeliest(task, evaluate, config, seed, decisions, frozenset(found))
+    return best_of([*(one for one in found.values() if task.admits(one.arch)), last])
 
 
 def _reward(task: Task, one: Scored, power: float) -> float:
@@ -113,12 +119,19 @@ def _reward(task: Task, one: Scored, power: float) -> float:
     return one.score.top1 * math.pow(task.latency_ms(one.arch) / task.budget_ms, power)
 
 
-def likeliest(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int, decisions: Decisions) -> Scored:
-    """The best of a population within the budget: draws from a learnt distribution, then mutants and crossings of them.
+def likeliest(
+    task: Task,
+    evaluate: Evaluate,
+    config: SearchNetConfig,
+    seed: int,
+    decisions: Decisions,
+    seen: frozenset[str] = frozenset(),
+) -> Scored:
+    """The best of a population not ``seen``: draws from a learnt distribution, then mutants and crossings of them.
 
     A distribution can end so sharp that its draws are a few networks over and over.
     """
-    rng, known = random.Random(seed), set[str]()
+    rng, known = random.Random(seed), set(seen)
     draw = partial(task.draw, task.window(decisions.weight()), rng)
     drawn = list(dict.fromkeys(several(draw, (config.population + 1) // 2, known)))
     child = partial(_child, task, task.window(), drawn, known, rng)
