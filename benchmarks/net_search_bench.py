@@ -50,6 +50,8 @@ class Bench:
         images = self.data.format
         self.space = NetworkSpace(self.config.space.network, BlockSpec(), images.image_size, len(images.classes))
         self.table = self._table()
+        for warning in self.table.warnings:
+            print(f"warning: {warning}", flush=True)
         self.task = make_task(self.config.budget, self.space, self.table, self.config.search_net.population)
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
