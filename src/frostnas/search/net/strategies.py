@@ -96,8 +96,9 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     optimizer = torch.optim.Adam(decisions.parameters(), lr=config.controller_lr)
     baseline: float | None = None
     found: dict[str, Scored] = {}
-    for _ in range(PATIENCE * config.population * (config.generations - 1) // config.controller_batch):
-        if len(found) >= config.population * (config.generations - 1):
+    wanted = config.population * (config.generations - 1)
+    for _ in range(PATIENCE * wanted // config.controller_batch):
+        if len(found) >= wanted:
             break
         drawn = [decisions.draw(rng) for _ in range(config.controller_batch)]
         seen = scored(drawn, evaluate)
