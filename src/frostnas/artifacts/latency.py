@@ -129,6 +129,7 @@ class Validation:
     p95_error: float
     max_error: float
     spearman: float
+    """0 where the prediction is the same for all networks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,5 +53,12 @@ def validate(calibration: Calibration, samples: Sequence[Sample]) -> Validation:
         mean_error=float(errors.mean()),
         p95_error=float(np.percentile(errors, 95)),
         max_error=float(errors.max()),
-        spearman=float(spearmanr(predicted, measured).statistic),
+        spearman=_rank_correlation(predicted, measured),
     )
+
+
+def _rank_correlation(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> float:
+    """Spearman's coefficient; 0, as of chance, where all values of one side are equal and none is defined."""
+    if np.ptp(predicted) == 0 or np.ptp(measured) == 0:
+        return 0.0
+    return float(spearmanr(predicted, measured).statistic)

@@ -41,5 +41,10 @@ def doubts(host: Host, governor: str, weight_bits: int, repeatability: float, he
             f"predictions of whole networks miss by {held_out.mean_error:.1%} in the mean and {held_out.p95_error:.1%} "
             f"at p95 (at most {MEAN_ERROR:.1%} and {P95_ERROR:.1%} wanted)"
         )
+    if held_out.spearman <= 0:
+        yield (
+            f"predictions do not tell fast networks from slow ones (rank correlation {held_out.spearman:.2f} over "
+            f"{held_out.networks}): stop other work, or raise latency.fit_networks, and profile again"
+        )
     if saturates(host) and weight_bits == 8:
         yield f"{host.cpu} has no VNNI, so that sums of 8-bit products may overflow: use quant.weight_bits=7"
