@@ -261,6 +261,20 @@ def test_a_training_without_epochs_has_ranges_and_nothing_to_draw(finished: Path
     assert not (tmp_path / "still" / "ranges.png").exists()
 
 
+def test_what_weights_to_start_from_hold_counts_and_not_where_they_lie(finished: Path, tmp_path: Path) -> None:
+    still = ["train", f"net={finished / 'net.json'}", "train.float_epochs=0", "train.epochs=0"]
+    moved, other = tmp_path / "moved.safetensors", tmp_path / "other.safetensors"
+    shutil.copy(finished / "weights.safetensors", moved)
+    shutil.copy(finished / "net.safetensors", other)
+    done = command(tmp_path / "still", *still, f"train.weights={finished / 'weights.safetensors'}")
+    assert done.returncode == 0, done.stderr
+    assert "train: already done" in command(tmp_path / "still", *still, f"train.weights={moved}").stdout
+    refused = command(tmp_path / "still", *still, f"train.weights={other}")
+    assert refused.returncode == 2 and "made with other input train.weights" in refused.stderr
+    missing = command(tmp_path / "still", *still, f"train.weights={tmp_path / 'none'}")
+    assert missing.returncode == 2 and f"train.weights={tmp_path / 'none'}: no such file" in missing.stderr
+
+
 def test_the_fp32_net_teaches_its_own_quantized_training(finished: Path, tmp_path: Path) -> None:
     net = f"net={finished / 'net.json'}"
     done = command(tmp_path / "fp32", "train", net, "train.epochs=0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
 NET_WEIGHTS = "net.safetensors"
 ROWS, PARETO = "latency.csv", "pareto.csv"
+
+
+class Start(NamedTuple):
+    """Weights that a training starts from."""
+
+    path: Path
+    sha256: str
+    name: str
+    """The key that gave them, or the name of the file beside net.json."""
 
 
 class Session:
@@ -108,15 +117,20 @@ class Session:
             return self.path(NET)
         return Path(given) if given.endswith(".json") else None
 
-    @property
-    def inherited(self) -> Path | None:
-        """What the search has trained of the network, if `train.inherit` wants it and there is any.
+    @cached_property
+    def start(self) -> Start | None:
+        """`train.weights`, else what the search trained of the network, if `train.inherit` wants it and there is any.
 
         Raises:
-            InputError: the file that net.json speaks of is not there, or another one is.
+            InputError: there is no such file, or one beside net.json that it does not speak of.
         """
         train = self.config.train
-        if not train.inherit or train.weights is not None or self._net_json is None:
+        if train.weights is not None:
+            path = Path(train.weights)
+            if not path.is_file():
+                raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors")
+            return Start(path, sha256_of(path), "train.weights")
+        if not train.inherit or self._net_json is None:
             return None
         digest = load(self._net_json, NetResult).value.weights_sha256
         if digest is None:
@@ -125,7 +139,7 @@ class Session:
         if not path.is_file() or sha256_of(path) != digest:
             what = "is not that of its net.json" if path.is_file() else "no such file, of which net.json speaks"
             raise InputError(f"{path}: {what}; copy both together, or give train.inherit=false")
-        return path
+        return Start(path, digest, NET_WEIGHTS)
 
     @cached_property
     def teacher(self) -> Teacher | None:

@@ -52,7 +52,8 @@ T = TypeVar("T", bound=Artifact)
 NOT_HASHED = {
     "data": ("root", "download", "strict", "workers", "in_memory_mb"),
     "latency.target": ("port", "ssh_config", "python", "folder", "patience_s", "out", "results"),
-    "train.distill": ("teacher", "weights"),  # the content is an input of its own
+    "train": ("weights",),  # the content is an input of its own, as it is here:
+    "train.distill": ("teacher", "weights"),
 }
 """Keys that say where things are, not what comes out."""
 
@@ -183,10 +184,10 @@ def _search_net(session: Session) -> NetResult:
 
 
 def _train(session: Session) -> TrainResult:
-    config, inherited = session.config, session.inherited
-    if inherited is not None:
-        session.workspace.say(f"train: starting from what the search trained ({inherited})")
-        config = replace(config, train=replace(config.train, weights=str(inherited)))
+    config, start = session.config, session.start
+    if start is not None:
+        session.workspace.say(f"train: starting from {start.path}")
+        config = replace(config, train=replace(config.train, weights=str(start.path)))
     result, state = training.run(config, session.data, session.net, session.workspace, session.teacher)
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
@@ -235,9 +236,8 @@ def _profiled(session: Session) -> dict[str, str]:
     return {"block": sha256_of_value(session.block)}
 
 
-def _inherited(session: Session) -> dict[str, str]:
-    path = session.inherited
-    return {NET_WEIGHTS: sha256_of(path)} if path else {}
+def _start(session: Session) -> dict[str, str]:
+    return {session.start.name: session.start.sha256} if session.start else {}
 
 
 def _teacher(session: Session) -> dict[str, str]:
@@ -284,7 +284,7 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {"net": sha256_of_value(session.net), **_inherited(session), **_teacher(session)},
+    lambda session: {"net": sha256_of_value(session.net), **_start(session), **_teacher(session)},
     _train,
 )
 EXPORTING = Stage(

@@ -20,8 +20,6 @@ def start_from(model: nn.Module, path: Path) -> None:
     """
     try:
         stored = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"train.weights={path}: not a safetensors file ({error})") from None
     own = model.state_dict()
