@@ -181,7 +181,10 @@ step, done = trainer.Trainer.step, 0
 
 def dying(self, *batch):
     global done
-    if self.world.rank == 1 and done == 8:
+    if self.world.rank == 1 and done == 8 and how == "interrupted":
+        os.kill(os.getppid(), signal.SIGINT)  # torchrun, which passes it on to both
+        time.sleep(3)
+    elif self.world.rank == 1 and done == 8:
         if how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if how == "silent":
@@ -196,15 +199,16 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "said", "next_step"),
     [
-        ("killed", "another one ended before the work was done"),
-        pytest.param("failing", "the disk is on fire", marks=pytest.mark.slow),
-        pytest.param("silent", "another one did not answer for 5 s", marks=pytest.mark.slow),
+        ("killed", "another one ended before the work was done", 9),
+        ("interrupted", "interrupted; the same command goes on from here", 10),
+        pytest.param("failing", "the disk is on fire", 9, marks=pytest.mark.slow),
+        pytest.param("silent", "another one did not answer for 5 s", 9, marks=pytest.mark.slow),
     ],
 )
-def test_a_process_that_dies_ends_the_job_and_leaves_a_checkpoint(
-    how: str, said: str, tmp_path: Path, net_json: Path
+def test_a_process_that_dies_or_is_stopped_ends_the_job_and_leaves_a_checkpoint(
+    how: str, said: str, next_step: int, tmp_path: Path, net_json: Path
 ) -> None:
     script, run_dir = tmp_path / "dying.py", tmp_path / "run"
     script.write_text(DYING)
@@ -218,4 +222,4 @@ def test_a_process_that_dies_ends_the_job_and_leaves_a_checkpoint(
         [sys.executable, "-m", "frostnas", *words], capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stderr
-    assert "going on from epoch 1, step 9" in done.stdout
+    assert f"going on from epoch 1, step {next_step}\n" in done.stdout
