@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -59,7 +59,8 @@ def drop_connections(config: str | Path, how: signal.Signals = signal.SIGKILL) -
     """Kill the server's end of every connection; or stop it, as if the cable were cut."""
     server = (Path(config).parent / "pid").read_text().strip()
     for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
-        os.kill(int(child), how)
+        with suppress(ProcessLookupError):  # one that ended meanwhile, with another
+            os.kill(int(child), how)
 
 
 def _wait_for(port: int) -> None:
