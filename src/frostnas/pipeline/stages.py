@@ -52,7 +52,8 @@ T = TypeVar("T", bound=Artifact)
 NOT_HASHED = {
     "data": ("root", "download", "strict", "workers", "in_memory_mb"),
     "latency.target": ("port", "ssh_config", "python", "folder", "patience_s", "out", "results"),
-    "train": ("weights",),  # the content is an input of its own, as it is here:
+    # The content of these is an input of its own:
+    "train": ("weights",),
     "train.distill": ("teacher", "weights"),
 }
 """Keys that say where things are, not what comes out."""
