@@ -91,7 +91,8 @@ def narrow_net(image_size: int) -> NetSpec:
 
 def config_of(suite: Suite, arm: Arm, seed: int, epochs: int, fp32: Path) -> Config:
     words = {"epochs": epochs, "rest": epochs - FLOAT_EPOCHS, "half": epochs // 2, "tuning": max(1, epochs // 4)}
-    common = [f"data={suite.data}", f"data.image_size={suite.image_size}", "train.optim.lr=0.1", f"seed={seed}"]
+    images = [f"data={suite.data}", f"data.image_size={suite.image_size}"]
+    common = [*images, "train.optim.lr=0.1", "train.optim.clip_norm=null", f"seed={seed}"]
     start = [f"train.weights={fp32}"] if arm.tunes else []
     config = compose_config([*common, *suite.overrides, *start, *(one.format(**words) for one in arm.overrides)])
     config.quant.weight_bits = suite.weight_bits  # behind the check, which knows 8 and 7

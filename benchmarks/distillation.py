@@ -36,7 +36,8 @@ def trained(arm: str, seed: int, work: Path, words: tuple[str, ...], teacher: Ne
     path = work / f"{arm}-{seed}.safetensors".replace(" ", "_")
     if path.exists():
         return path
-    common = [f"data={SUITE.data}", f"data.image_size={SUITE.image_size}", "train.optim.lr=0.1", f"seed={seed}"]
+    images = [f"data={SUITE.data}", f"data.image_size={SUITE.image_size}"]
+    common = [*images, "train.optim.lr=0.1", "train.optim.clip_norm=null", f"seed={seed}"]
     config = compose_config([*common, *SUITE.overrides, *words])
     data = load(config.data, pick_device(config.device))
     with Workspace.open(path.with_suffix(""), quiet=True) as workspace:

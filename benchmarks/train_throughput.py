@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
@@ -109,6 +109,8 @@ def plain_epoch(per_image: bool, images: Tensor, labels: Tensor, data: Splits) -
             loss = F.cross_entropy(logits, wanted)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if config.clip_norm is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), config.clip_norm)
             optimizer.step()
             schedule.step()
             loss_sum += loss.item() * len(where)
