@@ -34,6 +34,7 @@ from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.training import saver, stage
 from frostnas.training.mixing import grown_size, resized
 from frostnas.training.phases import phase_of, phases
+from frostnas.training.position import Best
 from frostnas.training.trainer import Trainer, TrainingError
 
 NET = NetSpec(
@@ -95,6 +96,29 @@ def test_without_quantized_epochs_the_ranges_are_calibrated(tmp_path: Path, data
     assert result.fp32.test > 0.4
     assert abs(result.fake_quant.test - result.fp32.test) < 0.05
     assert all(bool(value) for name, value in weights.items() if name.endswith("started"))
+
+
+def test_a_training_that_learns_nothing_says_so(tmp_path: Path, data: Splits) -> None:
+    trained(tmp_path, data, config_of(replace(TRAIN, optim=OptimConfig(lr=1e-9))))
+    assert "train: warning: the network has learnt next to nothing" in (tmp_path / "frostnas.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("history", "classes", "says"),
+    [
+        ([0.5, 0.9, 0.85], 10, None),
+        ([0.5, 0.9, 0.85], 2, None),
+        ([0.5, 0.9, 0.3], 10, "was 90.00% after epoch 2, 30.00% in the end"),
+        ([0.5, 0.9, 0.6], 2, "was 90.00% after epoch 2, 60.00% in the end"),
+        ([0.1, 0.13, 0.11], 10, "next to nothing: validation top-1 13.00%, chance is 10.00%"),
+    ],
+)
+def test_a_training_that_fell_back_says_so(history: list[float], classes: int, says: str | None) -> None:
+    best = Best()
+    for epoch, top1 in enumerate(history):
+        best.offer(top1, epoch, True, Net(NET))
+    doubt = best.doubt(classes)
+    assert doubt is None if says is None else says in str(doubt)
 
 
 def test_validation_moves_no_range_while_training_observes(data: Splits) -> None:

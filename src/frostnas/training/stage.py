@@ -60,6 +60,9 @@ def run(
             done = trainer.progress
             workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
         _train(trainer, data, workspace, saver)
+        doubt = trainer.best.doubt(len(data.format.classes)) if trainer.progress.epoch else None
+        if doubt is not None:
+            workspace.say(f"train: warning: {doubt}; lower train.optim.lr or train.optim.clip_norm, or train longer")
         return _finish(trainer, data, net)
 
 
