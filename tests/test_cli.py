@@ -11,7 +11,7 @@ import pytest
 from frostnas import __version__
 from frostnas.cli.completion import complete_override
 
-COMMANDS = ["search-block", "profile-latency", "search-net", "train", "export", "evaluate", "zoo", "run"]
+COMMANDS = ["search-block", "profile-latency", "search-net", "train", "export", "evaluate", "report", "zoo", "run"]
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
 
 
@@ -66,6 +66,7 @@ def test_cfg_prints_the_resolved_config_and_does_nothing(command: str, tmp_path:
         (["run", "--config-dir", "absent"], "--config-dir absent: no such folder"),
         (["export", "run_dir=absent"], "train.json"),
         (["evaluate", "absent.onnx"], "absent.onnx: no such file"),
+        (["report", "absent"], "absent: holds no artifact of a run; expected block.json"),
         (["search-net", "run_dir=absent"], "latency.json"),
         (["search-net", "block=nope", "run_dir=absent"], "block=nope"),
         (["train", "net=nope", "run_dir=absent"], "net=nope"),

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -192,6 +193,53 @@ def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> Non
     rows = list(csv.reader((finished / "model.int8.confusion.csv").read_text().splitlines()))
     assert [[int(count) for count in row[1:]] for row in rows[1:]] == result["confusion"]
     assert (finished / "model.int8.confusion.png").stat().st_size > 10_000
+
+
+class Page(HTMLParser):
+    """What a browser would show, and what it would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words, self.headings, self.fetched = "", list[str](), list[str]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+        if self.get_starttag_text() == "<h2>" and data.strip():
+            self.headings.append(data)
+
+
+def test_the_report_is_one_file_with_numbers_and_plots(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "<run>")
+    done = command(tmp_path, "report", str(folder))
+    assert done.returncode == 0, done.stderr
+    page = Page((folder / "report.html").read_text())
+    export = json.loads((folder / "export.json").read_text())["data"]
+    assert f"{export['int8']['top1']:.2%} ({export['agreement']:.2%} agree with fake-quant)" in page.words
+    assert f"measured {export['int8']['latency_ms_p50']:.3f} ms" in page.words
+    assert "<run>" in page.words
+    assert len(page.fetched) >= 5 and all(one.startswith("data:image/") for one in page.fetched)
+    assert "was made from another" not in page.words
+
+
+def test_the_report_of_a_training_alone_says_what_there_is(finished: Path, tmp_path: Path) -> None:
+    for name in ("train.json", "config.yaml"):
+        shutil.copy(finished / name, tmp_path)
+    assert command(tmp_path, "report").returncode == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert page.headings == ["Training", "Settings"] and "top-1 fake-quant" in page.words
+
+
+def test_the_report_says_which_artifact_is_out_of_date(finished: Path, tmp_path: Path) -> None:
+    for name in ("train.json", "export.json"):
+        shutil.copy(finished / name, tmp_path)
+    with (tmp_path / "train.json").open("a") as file:
+        file.write("\n")
+    assert command(tmp_path, "report").returncode == 0
+    assert "export.json was made from another train.json than the one here" in (tmp_path / "report.html").read_text()
 
 
 def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path, tmp_path: Path) -> None:

@@ -19,6 +19,15 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+RunAndOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH|KEY=VALUE",
+        help="A run directory (default: run_dir), then Hydra overrides.",
+        autocompletion=complete_override,
+        show_default=False,
+    ),
+]
 PathAndOverrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -143,6 +152,17 @@ def evaluate(
 ) -> None:
     """Accuracy, per-class table, latency and size of a run or of an exported file, on any data."""
     execute("evaluate", overrides or [], Options(cfg, json, quiet, config_dir=config_dir))
+
+
+@app.command(epilog="Example: frostnas report runs/photos")
+def report(
+    overrides: RunAndOverrides = None,
+    cfg: Cfg = False,
+    json: Json = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """One HTML file of a run: what was promised, what was measured, its plots. Writes report.html."""
+    execute("report", overrides or [], Options(cfg, json, config_dir=config_dir))
 
 
 @app.command(epilog="Example: frostnas predict runs/photos cat.jpg dog.png")

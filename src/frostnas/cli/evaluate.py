@@ -13,8 +13,9 @@ from frostnas.data.held_out import held_out
 from frostnas.deploy.evaluation import answer, confusion_matrix, scores
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
-from frostnas.report import tables
 from frostnas.report.confusion import save_counts
+from frostnas.report.grids import evaluation_grids
+from frostnas.report.tables import view
 
 BATCHES = (1, 4, 16, 64)
 
@@ -51,7 +52,7 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     )
     save_counts(result, file.with_name(f"{file.stem}.confusion.csv"))
     _draw(result, file.with_name(f"{file.stem}.confusion.png"))
-    return Outcome(result, tables.evaluation_view(result))
+    return Outcome(result, view(*evaluation_grids(result)))
 
 
 def _draw(result: Evaluation, path: Path) -> None:

@@ -84,7 +84,7 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Overrides, and the one path of `evaluate PATH` or `profile-latency import PATH`."""
+    """Overrides, and the one path of `evaluate PATH`, `report PATH` or `profile-latency import PATH`."""
     overrides = [word for word in words if "=" in word or word.startswith("~")]
     paths = [word for word in words if word not in overrides]
     imports = command == PROFILE and paths[:1] == ["import"]
@@ -92,7 +92,7 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
         paths = paths[1:]
         if not paths:
             raise InputError("import: expected the results.json that a bundle's agent wrote")
-    if len(paths) > (command == "evaluate" or imports):
+    if len(paths) > (command in ("evaluate", "report") or imports):
         raise InputError(f"{paths[-1]}: expected KEY=VALUE")
     return overrides, Path(paths[0]) if paths else None
 
@@ -108,6 +108,10 @@ def _work(command: str, config: Config, path: Path | None, options: Options) -> 
             from frostnas.cli.evaluate import evaluate
 
             return evaluate(config, path)
+        case "report":
+            from frostnas.cli.report import report
+
+            return report(config, path)
         case "run":
             from frostnas.cli.run import chain
 

@@ -20,7 +20,8 @@ from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried
 from frostnas.pipeline import CHAIN, STAGES, Session
-from frostnas.report import tables
+from frostnas.report.grids import RunSummary, artifact_grids, run_grid
+from frostnas.report.tables import view
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def stage(name: str, config: Config, console: Console, quiet: bool, force: bool)
             return Outcome({"bundle": str(carried.path)}, _on_foot(carried.path, config))
         path = session.path(STAGES[name].artifact)
         shown = load_table(path) if isinstance(value, LatencyTable) else value
-        return Outcome(value, tables.artifact_table(shown, path))
+        return Outcome(value, view(*artifact_grids(shown, path)))
 
 
 def _on_foot(bundle: Path, config: Config) -> Text:
@@ -65,11 +66,11 @@ def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome
     check_installed(config.export.formats)  # rather now than after hours
     with _session(config, console, quiet) as session:
         values = {stage.name: stage.run(session, force=force) for stage in CHAIN}
-        run = tables.RunSummary(
+        run = RunSummary(
             block=values["search-block"],
             latency=values["profile-latency"],
             net=values["search-net"],
             train=values["train"],
             export=values["export"],
         )
-        return Outcome(values, tables.run_table(run, session.workspace.run_dir))
+        return Outcome(values, view(run_grid(run, session.workspace.run_dir)))

@@ -9,7 +9,8 @@ from frostnas.artifacts import load_table
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.nets import count, zoo_entries
-from frostnas.report import tables
+from frostnas.report.grids import ZooRow, zoo_grid
+from frostnas.report.tables import view
 
 
 def zoo(config: Config) -> Outcome:
@@ -20,5 +21,5 @@ def zoo(config: Config) -> Outcome:
         spec = entry.spec(classes=1000, image_size=224)
         counts = count(spec)
         latency_ms = table.predict_ms(spec) if table is not None and table.covers(spec) else None
-        rows.append(tables.ZooRow(entry.name, entry.family, entry.width, counts.parameters, counts.macs, latency_ms))
-    return Outcome([asdict(row) for row in rows], tables.zoo_table(rows))
+        rows.append(ZooRow(entry.name, entry.family, entry.width, counts.parameters, counts.macs, latency_ms))
+    return Outcome([asdict(row) for row in rows], view(zoo_grid(rows)))

@@ -1,0 +1,59 @@
+"""`frostnas report`: a run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from frostnas.artifacts import (
+    BlockResult,
+    ExportReport,
+    LatencyTable,
+    NetResult,
+    Stored,
+    TrainResult,
+    load,
+    load_table,
+    sha256_of,
+    write_atomic,
+)
+from frostnas.cli.outcome import Outcome
+from frostnas.config import Config
+from frostnas.errors import InputError
+from frostnas.report.grids import RunSummary
+from frostnas.report.page import page
+
+KINDS = (BlockResult, LatencyTable, NetResult, TrainResult, ExportReport)
+NAME = "report.html"
+
+
+def report(config: Config, path: Path | None) -> Outcome:
+    """Write the run's `report.html` from what its stages have left so far.
+
+    Raises:
+        InputError: the folder holds no artifact, or one that cannot be read.
+    """
+    folder = path or Path(config.run_dir)
+    stored = {kind.KIND: load(file, kind) for kind in KINDS if (file := folder / f"{kind.KIND}.json").is_file()}
+    if not stored:
+        raise InputError(f"{folder}: holds no artifact of a run; expected {KINDS[0].KIND}.json or a later one")
+    values: dict[str, Any] = {kind: one.value for kind, one in stored.items()}
+    if LatencyTable.KIND in values:
+        values[LatencyTable.KIND] = load_table(folder / f"{LatencyTable.KIND}.json")
+    settings = folder / "config.yaml"
+    text = settings.read_text() if settings.is_file() else ""
+    target = folder / NAME
+    write_atomic(target, page(RunSummary(**values), folder, _stale(folder, stored), text).encode())
+    return Outcome({"report": str(target)}, Text(f"wrote {target}", no_wrap=True, overflow="ignore"))
+
+
+def _stale(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
+    """Artifacts that were made from other files than those that lie beside them now."""
+    return [
+        f"{kind}.json was made from another {name} than the one here"
+        for kind, one in stored.items()
+        for name, digest in one.provenance.inputs.items()
+        if (folder / name).is_file() and sha256_of(folder / name) != digest
+    ]

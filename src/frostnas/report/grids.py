@@ -1,0 +1,245 @@
+"""What there is to say of artifacts, as plain tables: `tables` draws them in a terminal, `page` in HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from frostnas.artifacts import (
+    Artifact,
+    BlockResult,
+    BlockSpec,
+    Evaluation,
+    ExportReport,
+    LatencyTable,
+    LayerSpec,
+    NetResult,
+    NetSpec,
+    TrainResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table that is not drawn yet."""
+
+    title: str
+    rows: list[tuple[str, ...]]
+    columns: tuple[str, ...] = ()
+    """Headings; none where a row is a name and what there is to say of it."""
+    words: tuple[str, ...] = ()
+    """The columns that hold words; the others hold numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The artifacts of a run, as far as it has come."""
+
+    block: BlockResult | None = None
+    latency: LatencyTable | None = None
+    net: NetResult | None = None
+    train: TrainResult | None = None
+    export: ExportReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZooRow:
+    """One named network at 224 x 224 with 1000 classes."""
+
+    name: str
+    family: str
+    width: float
+    params: int
+    macs: int
+    latency_ms: float | None
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.2%}"
+
+
+def _ms(value: float | None) -> str:
+    return "not predicted" if value is None else f"{value:.3f} ms"
+
+
+def _kib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024:.1f} KiB"
+
+
+def block_text(block: BlockSpec) -> str:
+    """A block's slots in one line."""
+    slots = (block.reuse, f"expand {block.expand:g}", block.spatial, block.activation)
+    return ", ".join((*slots, f"gate {block.gate}", f"skip {block.skip}"))
+
+
+def layer_text(layer: LayerSpec) -> str:
+    """A layer in the published notation [kernel, channels, expand, squeeze, stride]."""
+    block = layer.block
+    squeeze = block.squeeze if block.expand > 1 else 1
+    return f"[{block.kernel},{layer.out_channels},{block.expand:g},{squeeze or 1},{layer.stride}]"
+
+
+def run_grid(run: RunSummary, folder: Path) -> Grid:
+    """What a run has come to: the last thing that `frostnas run` prints, and the first of its report."""
+    rows: list[tuple[str, ...]] = []
+    if run.block is not None:
+        rows.append(("block found", block_text(run.block.block)))
+    if run.train is not None:
+        layers = run.train.net.layers
+        rows += [
+            ("network", f"{len(layers)} layers {' '.join(map(layer_text, layers))}"),
+            ("parameters", f"{run.train.parameters:,}"),
+            ("multiply-adds", f"{run.train.macs:,}"),
+        ]
+    if run.export is not None and run.train is not None:
+        images = run.train.split.test
+        rows += _promised_and_measured(run.export, folder, images, run.net.budget_ms if run.net is not None else None)
+    return Grid(f"frostnas run: {folder}", rows)
+
+
+def _promised_and_measured(
+    export: ExportReport, folder: Path, images: int, budget_ms: float | None
+) -> list[tuple[str, ...]]:
+    int8, fp32 = export.int8, export.fp32
+    return [
+        ("top-1 FP32", f"{_percent(fp32.top1)} of {images} test images"),
+        ("top-1 fake-quant", _percent(export.top1_fake_quant)),
+        ("top-1 INT8", f"{_percent(int8.top1)} ({_percent(export.agreement)} agree with fake-quant)"),
+        *([("latency budget", _ms(budget_ms))] if budget_ms is not None else []),
+        ("latency INT8", f"predicted {_ms(export.predicted_ms)}, measured {_ms(int8.latency_ms_p50)}"),
+        ("latency FP32", f"measured {_ms(fp32.latency_ms_p50)}"),
+        ("size", f"INT8 {_kib(int8.size_bytes)}, FP32 {_kib(fp32.size_bytes)}"),
+        *_format_rows(export),
+        ("files", f"{folder / int8.path}, {folder / fp32.path}"),
+    ]
+
+
+def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
+    """What one stage found."""
+    rows: list[tuple[str, ...]]
+    match value:
+        case BlockResult():
+            return [_block_grid(value, path)]
+        case LatencyTable():
+            return _latency_grids(value, path)
+        case NetResult():
+            rows = [
+                ("network", " ".join(map(layer_text, value.net.layers))),
+                ("predicted", f"{_ms(value.predicted_ms)} of {_ms(value.budget_ms)} on {value.cpu}"),
+                ("top-1 in the supernet", _percent(value.top1_supernet)),
+                ("networks scored", str(value.evaluated)),
+            ]
+        case TrainResult():
+            rows = [
+                ("top-1 FP32", f"val {_percent(value.fp32.val)}, test {_percent(value.fp32.test)}"),
+                ("top-1 fake-quant", f"val {_percent(value.fake_quant.val)}, test {_percent(value.fake_quant.test)}"),
+                ("parameters", f"{value.parameters:,}"),
+                ("multiply-adds", f"{value.macs:,}"),
+            ]
+        case ExportReport():
+            rows = [
+                ("top-1", f"FP32 {_percent(value.fp32.top1)}, INT8 {_percent(value.int8.top1)}"),
+                ("agreement", _percent(value.agreement)),
+                ("latency INT8", f"predicted {_ms(value.predicted_ms)}, measured {_ms(value.int8.latency_ms_p50)}"),
+                ("latency FP32", f"measured {_ms(value.fp32.latency_ms_p50)}"),
+                ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
+                *_format_rows(value),
+            ]
+        case _:
+            raise TypeError(f"no table for {type(value).__name__}")
+    return [Grid(str(path), rows)]
+
+
+def _format_rows(export: ExportReport) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.format,
+            f"{one.path}: top-1 {_percent(one.top1)}, agreement {_percent(one.agreement)}, "
+            f"{_ms(one.latency_ms_p50)} by {one.runtime} here, {_kib(one.size_bytes)}",
+        )
+        for one in export.formats
+    ]
+
+
+def _latency_grids(table: LatencyTable, path: Path) -> list[Grid]:
+    """How far the table can be trusted, and where the time goes."""
+    costly: list[tuple[str, ...]] = []
+    for row in table.costliest(10):
+        size = f"{row.in_channels} x {row.height}²"
+        numbers = (f"{row.expand:g}", str(row.squeeze), str(row.stride), f"{table.row_ms(row):.3f}")
+        costly.append((row.part, size, str(row.out_channels), row.spatial, *numbers))
+    columns = ("part", "input", "out", "operation", "expand", "squeeze", "stride", "ms")
+    grids = [Grid(str(path), _latency_rows(table)), Grid("costliest workloads", costly, columns, ("part", "operation"))]
+    if table.operations:
+        shares: list[tuple[str, ...]] = [(one.operation, f"{one.share:.1%}") for one in table.operations]
+        grids.append(Grid("where the time goes", shares, ("operation", "share"), ("operation",)))
+    return grids
+
+
+def _latency_rows(table: LatencyTable) -> list[tuple[str, ...]]:
+    held, made = table.held_out, table.protocol
+    integer = made.precision == "int8"
+    return [
+        ("measured on", f"{table.host.cpu} ({table.host.machine}), {made.threads} thread(s), CPU {list(made.cpus)}"),
+        ("CPU flags", " ".join(table.host.cpu_flags) or "none that matter for INT8"),
+        ("runtime", f"{made.runtime} {made.runtime_version}, {made.precision}, batch {made.batch}"),
+        *([("integers", f"{made.activation_type} activations, {made.weight_bits}-bit weights")] if integer else []),
+        ("entries", f"{len(table.rows)} workloads"),
+        (
+            "held-out error",
+            f"mean {_percent(held.mean_error)}, p95 {_percent(held.p95_error)}, max {_percent(held.max_error)}",
+        ),
+        ("rank correlation", f"{held.spearman:.3f} over {held.networks} networks"),
+        ("repeatability", f"{_percent(table.repeatability)} between p10 and p90"),
+        ("time taken", f"{table.seconds:.1f} s"),
+        *[("warning", warning) for warning in table.warnings],
+    ]
+
+
+def _block_grid(result: BlockResult, path: Path) -> Grid:
+    rows: list[tuple[str, ...]] = [
+        (one.name, block_text(one.block), _percent(one.top1_fp32), _percent(one.top1_int8), _ms(one.latency_ms))
+        for one in result.comparison
+    ]
+    columns = ("block", "slots", "top-1 FP32", "top-1 INT8", "latency")
+    return Grid(f"{path}: {block_text(result.block)}", rows, columns, ("block", "slots"))
+
+
+def evaluation_grids(result: Evaluation) -> list[Grid]:
+    """The totals over accuracy per class."""
+    by_batch = ", ".join(f"{one.images_per_second:,.0f} images/s by {one.batch}" for one in result.throughput)
+    totals: list[tuple[str, ...]] = [
+        ("top-1", f"{_percent(result.top1)} of {result.images} images"),
+        ("top-5", _percent(result.top5)),
+        ("latency", f"{_ms(result.latency_ms_p50)} (p90 {_ms(result.latency_ms_p90)})"),
+        ("throughput", by_batch),
+        ("size", _kib(result.size_bytes)),
+    ]
+    classes: list[tuple[str, ...]] = [
+        (one.name, str(one.images), _percent(one.precision), _percent(one.recall)) for one in result.classes
+    ]
+    return [Grid(result.path, totals), Grid("", classes, ("class", "images", "precision", "recall"), ("class",))]
+
+
+def zoo_grid(rows: list[ZooRow]) -> Grid:
+    """Named networks with their cost; latency where a table gave it."""
+    measured = any(row.latency_ms is not None for row in rows)
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        latency = [_ms(row.latency_ms)] if measured else []
+        cells.append((row.name, f"{row.params:,}", f"{row.macs:,}", *latency))
+    columns = ("name", "parameters", "multiply-adds", *(["latency"] if measured else []))
+    return Grid("Networks at 224 x 224, 1000 classes", cells, columns, ("name",))
+
+
+def layers_grid(net: NetSpec) -> Grid:
+    """A network, a layer per row."""
+    stem, head = net.stem, net.head
+    rows: list[tuple[str, ...]] = [
+        (f"convolution {stem.kernel}x{stem.kernel}, {stem.activation}", str(stem.channels), str(stem.stride)),
+        *((block_text(layer.block), str(layer.out_channels), str(layer.stride)) for layer in net.layers),
+        (f"convolution 1x1, {head.activation}, average pool", str(head.channels), ""),
+        *([(f"fully connected, {head.activation}", str(head.hidden), "")] if head.hidden else []),
+        ("classifier", str(head.classes), ""),
+    ]
+    return Grid("layers", rows, ("layer", "channels", "stride"), ("layer",))
