@@ -28,7 +28,7 @@ def composed(words: list[str], folder: Path) -> Config:
 
 def test_every_command_of_the_page_works_in_its_run_directory(tmp_path: Path) -> None:
     save_files(PAGE, tmp_path)
-    configured = [words for words in commands() if words[0] != "predict"]
+    configured = [words for words in commands() if words[0] not in ("predict", "report")]
     assert [words[0] for words in configured] == ["run", "search-block", "profile-latency", "run", "evaluate"]
     for words in configured:
         config = composed(words, tmp_path)
