@@ -18,13 +18,15 @@ from frostnas.artifacts import (
     TrainResult,
 )
 
+Rows = list[tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """A table that is not drawn yet."""
 
     title: str
-    rows: list[tuple[str, ...]]
+    rows: Rows
     columns: tuple[str, ...] = ()
     """Headings; none where a row is a name and what there is to say of it."""
     words: tuple[str, ...] = ()
@@ -81,7 +83,7 @@ def layer_text(layer: LayerSpec) -> str:
 
 def run_grid(run: RunSummary, folder: Path) -> Grid:
     """What a run has come to: the last thing that `frostnas run` prints, and the first of its report."""
-    rows: list[tuple[str, ...]] = []
+    rows: Rows = []
     if run.block is not None:
         rows.append(("block found", block_text(run.block.block)))
     if run.train is not None:
@@ -97,9 +99,7 @@ def run_grid(run: RunSummary, folder: Path) -> Grid:
     return Grid(f"frostnas run: {folder}", rows)
 
 
-def _promised_and_measured(
-    export: ExportReport, folder: Path, images: int, budget_ms: float | None
-) -> list[tuple[str, ...]]:
+def _promised_and_measured(export: ExportReport, folder: Path, images: int, budget_ms: float | None) -> Rows:
     int8, fp32 = export.int8, export.fp32
     return [
         ("top-1 FP32", f"{_percent(fp32.top1)} of {images} test images"),
@@ -116,7 +116,7 @@ def _promised_and_measured(
 
 def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
     """What one stage found."""
-    rows: list[tuple[str, ...]]
+    rows: Rows
     match value:
         case BlockResult():
             return [_block_grid(value, path)]
@@ -150,7 +150,7 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
     return [Grid(str(path), rows)]
 
 
-def _format_rows(export: ExportReport) -> list[tuple[str, ...]]:
+def _format_rows(export: ExportReport) -> Rows:
     return [
         (
             one.format,
@@ -163,7 +163,7 @@ def _format_rows(export: ExportReport) -> list[tuple[str, ...]]:
 
 def _latency_grids(table: LatencyTable, path: Path) -> list[Grid]:
     """How far the table can be trusted, and where the time goes."""
-    costly: list[tuple[str, ...]] = []
+    costly: Rows = []
     for row in table.costliest(10):
         size = f"{row.in_channels} x {row.height}²"
         numbers = (f"{row.expand:g}", str(row.squeeze), str(row.stride), f"{table.row_ms(row):.3f}")
@@ -171,12 +171,12 @@ def _latency_grids(table: LatencyTable, path: Path) -> list[Grid]:
     columns = ("part", "input", "out", "operation", "expand", "squeeze", "stride", "ms")
     grids = [Grid(str(path), _latency_rows(table)), Grid("costliest workloads", costly, columns, ("part", "operation"))]
     if table.operations:
-        shares: list[tuple[str, ...]] = [(one.operation, f"{one.share:.1%}") for one in table.operations]
+        shares: Rows = [(one.operation, f"{one.share:.1%}") for one in table.operations]
         grids.append(Grid("where the time goes", shares, ("operation", "share"), ("operation",)))
     return grids
 
 
-def _latency_rows(table: LatencyTable) -> list[tuple[str, ...]]:
+def _latency_rows(table: LatencyTable) -> Rows:
     held, made = table.held_out, table.protocol
     integer = made.precision == "int8"
     return [
@@ -197,7 +197,7 @@ def _latency_rows(table: LatencyTable) -> list[tuple[str, ...]]:
 
 
 def _block_grid(result: BlockResult, path: Path) -> Grid:
-    rows: list[tuple[str, ...]] = [
+    rows: Rows = [
         (one.name, block_text(one.block), _percent(one.top1_fp32), _percent(one.top1_int8), _ms(one.latency_ms))
         for one in result.comparison
     ]
@@ -208,14 +208,14 @@ def _block_grid(result: BlockResult, path: Path) -> Grid:
 def evaluation_grids(result: Evaluation) -> list[Grid]:
     """The totals over accuracy per class."""
     by_batch = ", ".join(f"{one.images_per_second:,.0f} images/s by {one.batch}" for one in result.throughput)
-    totals: list[tuple[str, ...]] = [
+    totals: Rows = [
         ("top-1", f"{_percent(result.top1)} of {result.images} images"),
         ("top-5", _percent(result.top5)),
         ("latency", f"{_ms(result.latency_ms_p50)} (p90 {_ms(result.latency_ms_p90)})"),
         ("throughput", by_batch),
         ("size", _kib(result.size_bytes)),
     ]
-    classes: list[tuple[str, ...]] = [
+    classes: Rows = [
         (one.name, str(one.images), _percent(one.precision), _percent(one.recall)) for one in result.classes
     ]
     return [Grid(result.path, totals), Grid("", classes, ("class", "images", "precision", "recall"), ("class",))]
@@ -224,7 +224,7 @@ def evaluation_grids(result: Evaluation) -> list[Grid]:
 def zoo_grid(rows: list[ZooRow]) -> Grid:
     """Named networks with their cost; latency where a table gave it."""
     measured = any(row.latency_ms is not None for row in rows)
-    cells: list[tuple[str, ...]] = []
+    cells: Rows = []
     for row in rows:
         latency = [_ms(row.latency_ms)] if measured else []
         cells.append((row.name, f"{row.params:,}", f"{row.macs:,}", *latency))
@@ -235,7 +235,7 @@ def zoo_grid(rows: list[ZooRow]) -> Grid:
 def layers_grid(net: NetSpec) -> Grid:
     """A network, a layer per row."""
     stem, head = net.stem, net.head
-    rows: list[tuple[str, ...]] = [
+    rows: Rows = [
         (f"convolution {stem.kernel}x{stem.kernel}, {stem.activation}", str(stem.channels), str(stem.stride)),
         *((block_text(layer.block), str(layer.out_channels), str(layer.stride)) for layer in net.layers),
         (f"convolution 1x1, {head.activation}, average pool", str(head.channels), ""),
