@@ -24,7 +24,7 @@ from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.stage import Target, search
-from frostnas.search.net.strategies import Scored, best_of, likeliest
+from frostnas.search.net.strategies import Scored, Strategy, best_of, evolution, likeliest, random_search, reinforce
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import Arch, parse_arch
@@ -161,6 +161,21 @@ def test_a_distribution_of_one_network_still_gives_a_population(table: LatencyTa
     assert likeliest(task, evaluate, config, 0, decisions).arch == mode
     assert len(seen) == len(set(seen)) == 12
     assert all(map(task.admits, seen))
+
+
+@pytest.mark.parametrize("strategy", [evolution, random_search, reinforce])
+def test_no_strategy_scores_more_networks_than_it_may(strategy: Strategy, table: LatencyTable) -> None:
+    words = ("search_net.population=6", "search_net.generations=3", "search_net.controller_batch=5")
+    config, rng = tiny_config(*words).search_net, random.Random(0)
+    task = make_task(BudgetConfig(fraction=0.5), space_of(tiny_config()), table, config.population)
+    worth: dict[Arch, Score] = {}
+
+    def evaluate(archs: list[Arch]) -> list[Score]:
+        return [worth.setdefault(arch, Score(rng.random(), -rng.random())) for arch in archs]
+
+    pick = strategy(task, evaluate, config, 0)
+    assert pick.score == max(score for arch, score in worth.items() if task.admits(arch))
+    assert 12 <= len(worth) <= 18
 
 
 def test_expected_latency_is_the_mean_over_the_enumerated_networks() -> None:

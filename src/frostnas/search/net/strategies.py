@@ -100,7 +100,7 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     for _ in range(PATIENCE * wanted // config.controller_batch):
         if len(found) >= wanted:
             break
-        drawn = [decisions.draw(rng) for _ in range(config.controller_batch)]
+        drawn = [decisions.draw(rng) for _ in range(min(config.controller_batch, wanted - len(found)))]
         seen = scored(drawn, evaluate)
         rewards = [_reward(task, one, config.reward_power) for one in seen]
         mean = sum(rewards) / len(rewards)
