@@ -17,6 +17,7 @@ import onnxruntime as ort
 import pytest
 import torch
 import torchvision
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 from safetensors.torch import load_file
@@ -25,8 +26,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import frostnas
 from frostnas.config.compose import compose_config
+from frostnas.data import Images
 from frostnas.data.normalise import Normalise
+from frostnas.deploy.difference import LayerDifference, layer_differences
 from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.export import named_by_file
 from frostnas.deploy.formats import ParityError
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
@@ -381,6 +385,29 @@ def test_a_file_that_does_not_do_what_was_trained_fails_the_export(
         STAGES["export"].run(Session(config, workspace), force=True)
     table = str(caught.value).splitlines()
     assert "agrees with fake-quant" in table[0] and "(1 of " in table[2] and "stem " in table[3]
+
+
+def test_layers_are_compared_on_the_images_that_come_out_otherwise(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, seen, apart = shutil.copytree(finished, tmp_path / "copy"), [], [3, 40]
+
+    def otherwise(model: OnnxClassifier, test: Images) -> NDArray[np.int64]:
+        named = named_by_file(model, test)
+        named[apart] = (named[apart] + 1) % 10
+        return named
+
+    def looked_at(net: Net, path: Path, images: torch.Tensor) -> list[LayerDifference]:
+        seen.append(images)
+        return layer_differences(net, path, images)
+
+    monkeypatch.setattr("frostnas.deploy.export.named_by_file", otherwise)
+    monkeypatch.setattr("frostnas.deploy.export.layer_differences", looked_at)
+    config = compose_config([*TINY, f"run_dir={copy}", "export.min_agreement=1"])
+    with Workspace.open(copy, quiet=True) as workspace, pytest.raises(ParityError, match="on 2 of the others"):
+        STAGES["export"].run(session := Session(config, workspace), force=True)
+    wanted, _ = next(session.data.test.subset(torch.tensor(apart)).batches(2))
+    assert torch.equal(seen[0], wanted)
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="not installed: pip install 'frostnas[openvino]'")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from frostnas.artifacts import (
@@ -57,6 +58,8 @@ class Parity:
 
     agreement: float
     top1: float
+    apart: NDArray[np.int64]
+    """Positions of the images of which they name different classes, (M,)."""
 
     def shortfall(self, answers: Answers, limits: ExportConfig) -> str:
         """What falls short of the limits by more than one image; empty if nothing does."""
@@ -77,7 +80,8 @@ def named_by_file(model: Classifier, images: Images) -> NDArray[np.int64]:
 
 def _compare(model: Classifier, test: Images, answers: Answers) -> Parity:
     named = named_by_file(model, test)
-    return Parity(float(np.mean(named == answers.fake)), float(np.mean(named == answers.labels)))
+    apart = np.flatnonzero(named != answers.fake)
+    return Parity(float(np.mean(named == answers.fake)), float(np.mean(named == answers.labels)), apart)
 
 
 def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Path]:
@@ -123,9 +127,9 @@ def run(
     int8 = OnnxClassifier(int8_path, config.latency.threads)
     parity = _compare(int8, test, answers)
     if short := parity.shortfall(answers, config.export):
-        some, _ = next(iter(test.batches(SHOWN_IMAGES)))
+        some, _ = next(iter(test.subset(torch.from_numpy(parity.apart)).batches(SHOWN_IMAGES)))
         raise ParityError(
-            f"{int8_path}: {short}. Layer by layer on {len(some)} images:\n"
+            f"{int8_path}: {short}. Layer by layer on {len(some)} of the others:\n"
             f"{as_text(layer_differences(net, int8_path, some))}"
         )
     fp32 = _compare(OnnxClassifier(fp32_path, config.latency.threads), test, answers)
