@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,40 +10,29 @@ from frostnas.cli.completion import complete_override
 from frostnas.cli.execute import Options, execute
 from frostnas.version import __version__
 
+
+def _words(metavar: str, text: str) -> Any:
+    """The words behind a command, of which overrides are completed."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete_override, show_default=False)
+
+
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="KEY=VALUE",
-        help="Hydra overrides, e.g. run_dir=runs/mine data=imagefolder data.root=photos seed=1.",
-        autocompletion=complete_override,
-        show_default=False,
-    ),
+    _words("KEY=VALUE", "Hydra overrides, e.g. run_dir=runs/mine data=imagefolder data.root=photos seed=1."),
 ]
 RunAndOverrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="PATH|KEY=VALUE",
-        help="A run directory (default: run_dir), then Hydra overrides.",
-        autocompletion=complete_override,
-        show_default=False,
-    ),
+    _words("PATH|KEY=VALUE", "A run directory (default: run_dir), then Hydra overrides."),
 ]
 PathAndOverrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="PATH|KEY=VALUE",
-        help="A run directory or an exported .onnx file (default: run_dir), then Hydra overrides.",
-        autocompletion=complete_override,
-        show_default=False,
-    ),
+    _words("PATH|KEY=VALUE", "A run directory or an exported .onnx file (default: run_dir), then Hydra overrides."),
 ]
 ImportAndOverrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[import RESULTS]|KEY=VALUE",
-        help="Hydra overrides; or `import`, the results.json that a bundle's agent wrote, and the bundle's run_dir=.",
-        autocompletion=complete_override,
-        show_default=False,
+    _words(
+        "[import RESULTS]|KEY=VALUE",
+        "Hydra overrides; or `import`, the results.json that a bundle's agent wrote, and the bundle's run_dir=.",
     ),
 ]
 Out = Annotated[
