@@ -18,7 +18,7 @@ from pathlib import Path
 
 from frostnas.artifacts import BlockSpec
 from frostnas.config import BlockSpaceConfig
-from frostnas.search.block.finalists import refine
+from frostnas.search.block.trials.finalists import refine
 from frostnas.search.spaces.block import BlockSpace, parse_block
 
 TRUTH = Path(__file__).parent / "results" / "block_search" / "truth.json"

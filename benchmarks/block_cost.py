@@ -25,11 +25,11 @@ from frostnas.config.compose import compose_config
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.search.block.gradients import first_order, second_order
-from frostnas.search.block.mixture import Architecture, Mixture, one_path
 from frostnas.search.block.plan import PROGRESSIVE_PHASES, deepened, survivors
-from frostnas.search.block.proxy import proxy_spec
 from frostnas.search.block.searcher import PATHS_PER_STEP
-from frostnas.search.block.supernet import Supernet
+from frostnas.search.block.supernet.mixture import Architecture, Mixture, one_path
+from frostnas.search.block.supernet.net import MixedSupernet
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace, block_code
 
 CPU, ROUNDS, LR = torch.device("cpu"), 11, 0.05
@@ -98,7 +98,9 @@ def last_phase(config: Config, space: BlockSpace, largest: BlockSpec) -> tuple[C
 def report(config: Config, space: BlockSpace, largest: BlockSpec, wanted: Callable[[str], bool]) -> None:
     size, batch, proxy = config.data.image_size, config.search_block.batch_size, config.search_block.proxy
     alone = Net(proxy_spec(proxy, largest, size, 10)).to(memory_format=torch.channels_last)
-    supernet = Supernet(space, proxy_spec(proxy, BlockSpec(), size, 10), Scheme()).to(memory_format=torch.channels_last)
+    supernet = MixedSupernet(space, proxy_spec(proxy, BlockSpec(), size, 10), Scheme()).to(
+        memory_format=torch.channels_last
+    )
     for model in (alone, supernet):
         set_state(model, QuantState.FAKE)
     arch, generator = Architecture(space, CPU), torch.Generator().manual_seed(0)

@@ -31,9 +31,9 @@ from frostnas.engine import Workspace, pick_device
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.search.block import stage
-from frostnas.search.block.compare import train_alone
 from frostnas.search.block.costs import Measure
-from frostnas.search.block.proxy import proxy_spec
+from frostnas.search.block.trials.proxy import proxy_spec
+from frostnas.search.block.trials.train import train_alone
 from frostnas.search.spaces.block import KIND, BlockSpace, block_code, parse_block
 
 METHODS = {
@@ -46,7 +46,7 @@ SAME_LATENCY = 1.03  # repeated measurements of one block differ by as much
 GOAL = 0.1
 ENOUGH = 9  # rivals that it takes to tell a best tenth
 SESSIONS = 4
-Found = dict[str, Any]
+FoundBlock = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def reached(better: int, compared: int) -> bool:
     return compared >= ENOUGH and better < GOAL * (compared + 1)
 
 
-def search(config: Config, data: Splits, measure: Measure, folder: Path) -> Found:
+def search(config: Config, data: Splits, measure: Measure, folder: Path) -> FoundBlock:
     """One run of the stage, without its comparison."""
     with Workspace.open(folder) as workspace:
         result = stage.search_only(config, data, measure, workspace)
@@ -129,7 +129,7 @@ def search(config: Config, data: Splits, measure: Measure, folder: Path) -> Foun
     }
 
 
-def table(rows: dict[str, Row], sample: Sequence[str], searches: dict[str, Found]) -> str:
+def table(rows: dict[str, Row], sample: Sequence[str], searches: dict[str, FoundBlock]) -> str:
     """Every search's block beside the sample, in Markdown."""
     lines = [
         "| search / seed | block | test top-1 INT8 | ms | better at no more latency | better in all | s |",
@@ -190,7 +190,7 @@ def main() -> None:
     truth = Truth(args.out / "truth.json", config, data, measure)
     sample = list(map(block_code, sampled_blocks(BlockSpace(config.space.block), args.sample)))
     path = args.out / "searches.json"
-    searches: dict[str, Found] = json.loads(path.read_text()) if path.exists() else {}
+    searches: dict[str, FoundBlock] = json.loads(path.read_text()) if path.exists() else {}
     if not args.measure:
         truth.train(sample, 1)
         for method in args.method or METHODS:

@@ -24,7 +24,7 @@ from frostnas.artifacts import BlockSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.nets import NAMED_BLOCKS, count, zoo_spec
-from frostnas.search.block.proxy import proxy_spec
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.spaces.block import BlockSpace, parse_block
 from frostnas.search.spaces.network import NetworkSpace

@@ -29,8 +29,8 @@ from scipy.stats import spearmanr
 from frostnas.artifacts import NetSpec, Workload
 from frostnas.config import LatencyConfig
 from frostnas.config.compose import compose_config
+from frostnas.latency.job import Job
 from frostnas.latency.models import network_model, one_thread, workload_model
-from frostnas.latency.session import Job
 from frostnas.latency.targets import run_agent
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.quant import Scheme

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from frostnas import BlockSpec, LayerSpec
-from frostnas.deploy.emitter import emit_layers
-from frostnas.deploy.graph import Graph, Value, tensor
-from frostnas.deploy.integer_check import float_operations, optimized_graph
+from frostnas.deploy.onnx.emitter import emit_layers
+from frostnas.deploy.onnx.graph import Graph, Value, tensor
+from frostnas.deploy.onnx.integers import float_operations, optimized_graph
 from frostnas.nets import build_block
 from frostnas.quant import ActivationQuantizer, ConvBN, QuantState, Scheme, set_state
 

@@ -15,13 +15,13 @@ import torch
 
 from frostnas.artifacts import BlockSpec
 from frostnas.config import BlockSpaceConfig, ProxyConfig
-from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.nets import Net
 from frostnas.nets.ops import SPATIAL
 from frostnas.quant import QuantState, Scheme, set_state
-from frostnas.search.block.mixture import Architecture, one_path
-from frostnas.search.block.proxy import proxy_spec
-from frostnas.search.block.supernet import Supernet
+from frostnas.search.block.supernet.mixture import Architecture, one_path
+from frostnas.search.block.supernet.net import MixedSupernet
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "block-search.md"
@@ -47,7 +47,7 @@ def test_the_new_candidate_is_searched(block: BlockSpec) -> None:
     space = BlockSpace(replace(BlockSpaceConfig(), spatial=["depthwise_3", "double_3"]))
     assert block in space
     supernet, arch = (
-        Supernet(space, proxy_spec(PROXY, block, 16, 3), Scheme()),
+        MixedSupernet(space, proxy_spec(PROXY, block, 16, 3), Scheme()),
         Architecture(space, CPU),
     )
     for state in (QuantState.OBSERVE, QuantState.FAKE):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from frostnas.search.block import depthwise
-from frostnas.search.block.depthwise import depthwise_conv
+from frostnas.search.block.supernet import depthwise
+from frostnas.search.block.supernet.depthwise import depthwise_conv
 
 
 @pytest.mark.parametrize(("side", "stride", "size"), [(3, 1, 6), (5, 1, 4), (5, 2, 7), (7, 2, 8), (7, 1, 3)])

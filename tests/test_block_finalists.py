@@ -8,8 +8,8 @@ import pytest
 
 from frostnas.artifacts import BlockSpec
 from frostnas.config import BlockSpaceConfig
-from frostnas.search.block.finalists import drawn, refine
-from frostnas.search.block.surrogate import predict
+from frostnas.search.block.trials.finalists import drawn, refine
+from frostnas.search.block.trials.surrogate import predict
 from frostnas.search.spaces.block import BlockSpace, parse_block
 
 SPACE = BlockSpace(BlockSpaceConfig())

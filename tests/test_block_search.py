@@ -21,13 +21,14 @@ from frostnas.data.memory import MemoryImages
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.search import block as search_block
-from frostnas.search.block import compare, costs, journal, seed
+from frostnas.search.block import costs, journal, seed
 from frostnas.search.block.costs import SlotCosts, measure_costs
-from frostnas.search.block.mixture import Architecture
 from frostnas.search.block.plan import survivors
-from frostnas.search.block.proxy import proxy_spec
 from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.seed import halves
+from frostnas.search.block.supernet.mixture import Architecture
+from frostnas.search.block.trials import train as compare
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.block.verdict import entropy, margin, slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
 

@@ -11,12 +11,12 @@ from frostnas.config import BlockSpaceConfig, ProxyConfig
 from frostnas.nets import Net
 from frostnas.nets.blocks import InvertedResidual
 from frostnas.quant import ActivationQuantizer, ConvBN, QuantState, Scheme, set_state
-from frostnas.search.block.inside import at_rest
-from frostnas.search.block.mixed import MixedBlock
-from frostnas.search.block.mixture import Architecture, Mixture, one_path
-from frostnas.search.block.proxy import proxy_spec
-from frostnas.search.block.shared import SharedConv
-from frostnas.search.block.supernet import Supernet
+from frostnas.search.block.supernet.block import MixedBlock
+from frostnas.search.block.supernet.mixture import Architecture, Mixture, one_path
+from frostnas.search.block.supernet.net import MixedSupernet
+from frostnas.search.block.supernet.shared import SharedConv
+from frostnas.search.block.trials.inside import at_rest
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace, parse_block
 
 SPACE = BlockSpace(BlockSpaceConfig())
@@ -28,9 +28,9 @@ def spec_of(block: BlockSpec) -> NetSpec:
     return proxy_spec(PROXY, block, 8, 5)
 
 
-def make_supernet() -> Supernet:
+def make_supernet() -> MixedSupernet:
     torch.manual_seed(0)
-    return Supernet(SPACE, spec_of(BlockSpec()), Scheme())
+    return MixedSupernet(SPACE, spec_of(BlockSpec()), Scheme())
 
 
 def images() -> Tensor:
@@ -72,7 +72,7 @@ def copy_block(mixed: MixedBlock, alone: InvertedResidual, block: BlockSpec) -> 
     copy_conv(mixed.project, alone.project)
 
 
-def cut_out(supernet: Supernet, block: BlockSpec) -> Net:
+def cut_out(supernet: MixedSupernet, block: BlockSpec) -> Net:
     net = Net(spec_of(block))
     net.stem.load_state_dict(supernet.stem.state_dict(), strict=False)  # the supernet keeps no statistics
     for mixed, alone in zip(supernet.blocks, net.layers, strict=True):

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
-from frostnas.deploy.emitter import emit_net
-from frostnas.deploy.formats import Exported, ParityError, check_installed, writer
+from frostnas.deploy.formats.base import Exported, ParityError
+from frostnas.deploy.formats.registry import check_installed, writer
+from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.errors import InputError
 from frostnas.extras import PACKAGES
 from frostnas.nets import Net

@@ -10,7 +10,7 @@ import onnx
 import torch
 
 from frostnas.artifacts import ImageFormat
-from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.deploy.runtime import metadata_of
 from frostnas.nets import create_model
 from tests.emitted import as_if_trained

@@ -13,9 +13,9 @@ from onnx import numpy_helper
 
 from frostnas import LayerSpec, Net, create_model
 from frostnas.artifacts import BlockSpec, HeadSpec, NetSpec, StemSpec
-from frostnas.deploy.emitter import emit_net
-from frostnas.deploy.graph import OPSET
-from frostnas.deploy.integer_check import float_operations, optimized_graph
+from frostnas.deploy.onnx.emitter import emit_net
+from frostnas.deploy.onnx.graph import OPSET
+from frostnas.deploy.onnx.integers import float_operations, optimized_graph
 from frostnas.quant import Concat, ConvBN, QuantState, set_state
 from tests.emitted import as_if_trained, run_file
 

@@ -11,8 +11,8 @@ import torch
 from onnx import numpy_helper
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
-from frostnas.deploy.difference import LayerDifference, as_text, layer_differences
-from frostnas.deploy.emitter import emit_net
+from frostnas.deploy.onnx.difference import LayerDifference, as_text, layer_differences
+from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
 

@@ -15,9 +15,9 @@ import pytest
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, this_host
+from frostnas.latency.job import Job, read_results
 from frostnas.latency.measure import perform
 from frostnas.latency.models import network_model
-from frostnas.latency.session import Job, read_results
 from frostnas.latency.targets import run_agent
 from frostnas.latency.targets.follow import AGENT
 from frostnas.quant import Scheme

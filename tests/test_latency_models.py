@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from frostnas.artifacts import BlockSpec, LayerSpec, Workload
-from frostnas.deploy.integer_check import optimized_graph
+from frostnas.deploy.onnx.integers import optimized_graph
 from frostnas.latency.models import network_model, workload_model
 from frostnas.quant import Scheme
 from tests.latency_parts import NET, WORKLOADS

@@ -10,9 +10,9 @@ import pytest
 
 from frostnas.config import LatencyConfig, RuntimeName
 from frostnas.errors import InputError
+from frostnas.latency.job import Job
 from frostnas.latency.measure import perform
 from frostnas.latency.models import network_model, workload_model
-from frostnas.latency.session import Job
 from frostnas.latency.targets import open_target
 from frostnas.quant import Scheme
 from tests.latency_parts import NET, WORKLOADS

@@ -15,8 +15,8 @@ import pytest
 from frostnas.config import LatencyConfig, TargetConfig, TargetName
 from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, agent, this_host
+from frostnas.latency.job import Job
 from frostnas.latency.models import network_model
-from frostnas.latency.session import Job
 from frostnas.latency.targets import open_target, preflight
 from frostnas.latency.targets.connection import Connection
 from frostnas.quant import Scheme

@@ -23,7 +23,7 @@ from frostnas.search.net import loop
 from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
-from frostnas.search.net.stage import Target, search
+from frostnas.search.net.stage import Goal, search
 from frostnas.search.net.strategies import Scored, Strategy, best_of, evolution, likeliest, random_search, reinforce
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -334,8 +334,8 @@ def test_several_targets_share_one_supernet(
     whole = loop.train
     monkeypatch.setattr("frostnas.search.net.stage.train", lambda *args: (trained.append(args), whole(*args)))
     targets = [
-        Target(table, BudgetConfig(fraction=0.3)),
-        Target(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
+        Goal(table, BudgetConfig(fraction=0.3)),
+        Goal(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
     ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
         found = search(config, data, BlockSpec(), targets, workspace)

@@ -28,10 +28,10 @@ import frostnas
 from frostnas.config.compose import compose_config
 from frostnas.data import Images
 from frostnas.data.normalise import Normalise
-from frostnas.deploy.difference import LayerDifference, layer_differences
-from frostnas.deploy.emitter import emit_net
-from frostnas.deploy.export import named_by_file
-from frostnas.deploy.formats import ParityError
+from frostnas.deploy.formats.base import ParityError
+from frostnas.deploy.onnx.difference import LayerDifference, layer_differences
+from frostnas.deploy.onnx.emitter import emit_net
+from frostnas.deploy.parity import named_by_file
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.nets import Net
@@ -401,7 +401,7 @@ def test_layers_are_compared_on_the_images_that_come_out_otherwise(
         seen.append(images)
         return layer_differences(net, path, images)
 
-    monkeypatch.setattr("frostnas.deploy.export.named_by_file", otherwise)
+    monkeypatch.setattr("frostnas.deploy.parity.named_by_file", otherwise)
     monkeypatch.setattr("frostnas.deploy.export.layer_differences", looked_at)
     config = compose_config([*TINY, f"run_dir={copy}", "export.min_agreement=1"])
     with Workspace.open(copy, quiet=True) as workspace, pytest.raises(ParityError, match="on 2 of the others"):

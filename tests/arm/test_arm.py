@@ -15,8 +15,8 @@ from frostnas.artifacts import BlockSpec, LayerSpec, Workload, load_table
 from frostnas.cli import app
 from frostnas.config import LatencyConfig, TargetConfig, TargetName
 from frostnas.latency import this_host
+from frostnas.latency.job import Job
 from frostnas.latency.models import network_model, workload_model
-from frostnas.latency.session import Job
 from frostnas.latency.targets import open_target, run_agent
 from frostnas.quant import Scheme
 from tests.latency_parts import NET, WORKLOADS

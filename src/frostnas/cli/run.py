@@ -15,7 +15,7 @@ from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
-from frostnas.deploy.formats import check_installed
+from frostnas.deploy.formats.registry import check_installed
 from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from frostnas.artifacts import (
     ExportReport,
@@ -20,68 +18,25 @@ from frostnas.artifacts import (
     sha256_of_value,
     write_atomic,
 )
-from frostnas.config import Config, ExportConfig
+from frostnas.config import Config
 from frostnas.data import Images
-from frostnas.deploy.difference import as_text, layer_differences
-from frostnas.deploy.emitter import emit_net
-from frostnas.deploy.formats import ONNX, Classifier, ParityError, check_installed, writer
-from frostnas.deploy.integer_check import float_operations
+from frostnas.deploy.formats.base import ParityError
+from frostnas.deploy.formats.registry import ONNX, check_installed, writer
+from frostnas.deploy.formats.timing import time_runs
+from frostnas.deploy.onnx.difference import as_text, layer_differences
+from frostnas.deploy.onnx.emitter import emit_net
+from frostnas.deploy.onnx.integers import float_operations
+from frostnas.deploy.parity import Reference, compare
 from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of
-from frostnas.deploy.timing import time_runs
 from frostnas.engine import predict
 from frostnas.nets import Net
 from frostnas.quant import QuantState, check_ranges, set_state
 from frostnas.version import __version__
 
-BATCH = 256
 SHOWN_IMAGES = 32  # that layers are compared on
 ROUNDS = 30  # of timing, at least
 TimeFiles = Callable[[Sequence[Path]], Sequence[Timing]]
 """Latency of ONNX files, one image, measured in one interleaved session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Classes of the test images in order, each int64 (N,): the true ones, and those that fake-quant names."""
-
-    labels: NDArray[np.int64]
-    fake: NDArray[np.int64]
-
-    @property
-    def top1_fake(self) -> float:
-        return float(np.mean(self.fake == self.labels))
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How an exported INT8 file compares with fake-quant; fractions of the test images."""
-
-    agreement: float
-    top1: float
-    apart: NDArray[np.int64]
-    """Positions of the images of which they name different classes, (M,)."""
-
-    def shortfall(self, answers: Answers, limits: ExportConfig) -> str:
-        """What falls short of the limits by more than one image; empty if nothing does."""
-        one, lost = 1 / len(answers.labels), answers.top1_fake - self.top1
-        if self.agreement + one >= limits.min_agreement and lost - one <= limits.max_top1_drop:
-            return ""
-        return (
-            f"agrees with fake-quant on {self.agreement:.2%} of the test images (at least {limits.min_agreement:.2%} "
-            f"wanted), top-1 {self.top1:.2%} against {answers.top1_fake:.2%} (at most {limits.max_top1_drop:.2%} less "
-            "wanted)"
-        )
-
-
-def named_by_file(model: Classifier, images: Images) -> NDArray[np.int64]:
-    """The class that an exported file names for every image in order, int64 (N,)."""
-    return np.concatenate([model.logits(batch.cpu().numpy()).argmax(1) for batch, _ in images.batches(BATCH)])
-
-
-def _compare(model: Classifier, test: Images, answers: Answers) -> Parity:
-    named = named_by_file(model, test)
-    apart = np.flatnonzero(named != answers.fake)
-    return Parity(float(np.mean(named == answers.fake)), float(np.mean(named == answers.labels)), apart)
 
 
 def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Path]:
@@ -123,23 +78,23 @@ def run(
     check_installed(config.export.formats)
     int8_path, fp32_path = write_models(net, trained, folder)
     set_state(net, QuantState.FROZEN)
-    answers = Answers(test.labels.cpu().numpy(), predict(net, test).argmax(1).cpu().numpy())
+    reference = Reference(test.labels.cpu().numpy(), predict(net, test).argmax(1).cpu().numpy())
     int8 = OnnxClassifier(int8_path, config.latency.threads)
-    parity = _compare(int8, test, answers)
-    if short := parity.shortfall(answers, config.export):
+    parity = compare(int8, test, reference)
+    if short := parity.shortfall(reference, config.export):
         some, _ = next(iter(test.subset(torch.from_numpy(parity.apart)).batches(SHOWN_IMAGES)))
         raise ParityError(
             f"{int8_path}: {short}. Layer by layer on {len(some)} of the others:\n"
             f"{as_text(layer_differences(net, int8_path, some))}"
         )
-    fp32 = _compare(OnnxClassifier(fp32_path, config.latency.threads), test, answers)
+    fp32 = compare(OnnxClassifier(fp32_path, config.latency.threads), test, reference)
     others = [name for name in config.export.formats if name != ONNX]
-    formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, answers) for name in others)
+    formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, reference) for name in others)
     timings = time_files([int8_path, fp32_path])
     return ExportReport(
         int8=_describe(int8_path, parity.top1, timings[0]),
         fp32=_describe(fp32_path, fp32.top1, timings[1]),
-        top1_fake_quant=answers.top1_fake,
+        top1_fake_quant=reference.top1_fake,
         agreement=parity.agreement,
         predicted_ms=predicted_ms,
         runtime=config.latency.runtime.value,
@@ -149,12 +104,12 @@ def run(
 
 
 def _other(
-    name: str, config: Config, net: Net, int8: Path, metadata: Mapping[str, str], test: Images, answers: Answers
+    name: str, config: Config, net: Net, int8: Path, metadata: Mapping[str, str], test: Images, reference: Reference
 ) -> FormatFile:
     """The network in another format than ONNX, which is there already."""
     made = writer(name)(net, int8, metadata, config.latency.threads)
-    parity = _compare(made.model, test, answers)
-    if short := parity.shortfall(answers, config.export):
+    parity = compare(made.model, test, reference)
+    if short := parity.shortfall(reference, config.export):
         raise ParityError(f"{made.path}: {short}; {int8} does as wanted")
     size = net.spec.image_size
     image = np.zeros((1, 3, size, size), np.float32)

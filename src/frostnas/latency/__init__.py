@@ -4,8 +4,8 @@ What is named here needs no torch.
 """
 
 from frostnas.latency.doubts import prefers_signed, saturates
+from frostnas.latency.job import MeasuringError
 from frostnas.latency.measure import measure_files, target_host
-from frostnas.latency.session import MeasuringError
 from frostnas.latency.targets import Carried, this_host
 
 __all__ = [

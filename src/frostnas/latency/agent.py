@@ -306,7 +306,7 @@ def median_of_quiet(times):
 # ---- the folder
 
 
-class Journal:
+class Rounds:
     """Finished rounds, one JSON line each, under a first line that says what they hold for; all of it is also told."""
 
     def __init__(self, path, key, tell):
@@ -433,7 +433,7 @@ def main(folder, tell):
             sys.exit("agent: %s is not the model that the manifest names" % os.path.basename(path))
     protocol = [manifest[name] for name in ("runtime", "threads", "batch", "round_ms")]
     machine = [here[name] for name in ("agent", "machine", "cpu", "cpu_flags", "runtime_version")]
-    journal = Journal(os.path.join(folder, "journal.jsonl"), [protocol, machine, cpus], tell)
+    journal = Rounds(os.path.join(folder, "journal.jsonl"), [protocol, machine, cpus], tell)
     results = {
         "facts": here,
         "cpus": cpus,

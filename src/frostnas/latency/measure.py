@@ -11,13 +11,13 @@ from pathlib import Path
 from frostnas.artifacts import Host, Timing
 from frostnas.config import LatencyConfig, TargetName
 from frostnas.errors import InputError
-from frostnas.latency.session import Job, Session
+from frostnas.latency.job import Job, Results
 from frostnas.latency.targets import Target, open_target
 
 FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
 
 
-def perform(job: Job) -> Session:
+def perform(job: Job) -> Results:
     """Measure a closed job on the target.
 
     Raises:

@@ -12,8 +12,8 @@ from onnx import TensorProto
 from torch import nn
 
 from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
-from frostnas.deploy.emitter import emit_layers, emit_net
-from frostnas.deploy.graph import Graph, Grid, Value, tensor
+from frostnas.deploy.onnx.emitter import emit_layers, emit_net
+from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, QuantState, Scheme, set_state
 
@@ -99,7 +99,7 @@ def _open(graph: Graph, shape: tuple[int, ...], border: ActivationQuantizer) -> 
     batch, channels, height, width = shape
     kind = TensorProto.INT8 if border.scheme.signed_activations else TensorProto.UINT8
     inner = graph.node("Transpose", ["input"], "input.nchw", perm=[0, 3, 1, 2])
-    return tensor("input", (batch, height, width, channels), kind), graph.read(inner, Grid.of(border), "border")
+    return tensor("input", (batch, height, width, channels), kind), graph.read(inner, IntegerGrid.of(border), "border")
 
 
 def _close(graph: Graph, result: Value, workload: Workload, batch: int) -> onnx.ValueInfoProto:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from frostnas.artifacts import NetSpec
 from frostnas.config import LatencyConfig, QuantConfig
+from frostnas.latency.job import Job
 from frostnas.latency.measure import perform
 from frostnas.latency.models import network_model, one_thread
-from frostnas.latency.session import Job
 from frostnas.quant import Scheme
 
 

@@ -15,9 +15,9 @@ from frostnas.engine import Bar, Workspace
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
 from frostnas.latency.doubts import doubts
+from frostnas.latency.job import Job, Measured, Results
 from frostnas.latency.models import network_model, one_thread, workload_model
 from frostnas.latency.operations import shares
-from frostnas.latency.session import Job, Measured, Session
 from frostnas.latency.targets import OnRound, open_target
 from frostnas.quant import Scheme
 
@@ -72,7 +72,7 @@ def run(
     )
 
 
-def _protocol(latency: LatencyConfig, scheme: Scheme, session: Session) -> Protocol:
+def _protocol(latency: LatencyConfig, scheme: Scheme, session: Results) -> Protocol:
     return Protocol(
         runtime=latency.runtime.value,
         runtime_version=session.runtime_version,

@@ -159,11 +159,11 @@ def _profile(session: Session) -> LatencyTable:
 def _search_net(session: Session) -> NetResult:
     budget, own_table = session.config.budget, session.table
     check_table(own_table, session.config, session.table_path)
-    targets = [search_net.Target(own_table, budget)]
+    targets = [search_net.Goal(own_table, budget)]
     for other in budget.others:
         table = load_table(Path(other.table)) if other.table else own_table
         own = replace(budget, latency_ms=other.latency_ms, fraction=other.fraction, others=[])
-        targets.append(search_net.Target(table, own))
+        targets.append(search_net.Goal(table, own))
     for table in {id(target.table): target.table for target in targets}.values():
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")

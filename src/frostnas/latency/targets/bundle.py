@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from frostnas.config import TargetConfig
-from frostnas.latency.session import MANIFEST, RESULTS, read_results
+from frostnas.latency.job import MANIFEST, RESULTS, read_results
 from frostnas.latency.targets.follow import AGENT, OnRound
 
 TOP = "frostnas-latency"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from frostnas.config import TargetConfig
 from frostnas.errors import InputError
-from frostnas.latency.session import MeasuringError
+from frostnas.latency.job import MeasuringError
 
 DROPPED = 255  # ssh's own exit status; any other is the far command's
 SILENT_S, SILENCES = 5, 3  # a connection is lost after so many unanswered probes, so many seconds apart

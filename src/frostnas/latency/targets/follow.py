@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from frostnas.latency.session import MeasuringError
+from frostnas.latency.job import MeasuringError
 
 AGENT = Path(__file__).parents[1] / "agent.py"
 OnRound = Callable[[int], None]

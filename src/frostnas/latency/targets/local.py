@@ -11,7 +11,7 @@ from typing import Any
 
 from frostnas.artifacts import Host
 from frostnas.extras import need
-from frostnas.latency.session import host_of
+from frostnas.latency.job import host_of
 from frostnas.latency.targets.follow import AGENT, OnRound, follow
 
 

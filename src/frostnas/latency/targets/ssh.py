@@ -15,7 +15,7 @@ from typing import Any
 from frostnas.artifacts import sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
-from frostnas.latency.session import JOURNAL, MANIFEST, RESULTS, MeasuringError, host_of
+from frostnas.latency.job import JOURNAL, MANIFEST, RESULTS, MeasuringError, host_of
 from frostnas.latency.targets import preflight
 from frostnas.latency.targets.connection import DROPPED, Connection, Dropped
 from frostnas.latency.targets.follow import AGENT, AgentFailed, OnRound, Say, follow

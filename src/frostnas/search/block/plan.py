@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.config import ProxyConfig, SearchBlockConfig
-from frostnas.search.block.proxy import proxy_spec
+from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace
 
 PROGRESSIVE_PHASES = 3  # P-DARTS, section 3.2
 
 
 @dataclass(frozen=True)
-class Phase:
+class SearchPhase:
     """A search of one space in one proxy network."""
 
     number: int
@@ -49,9 +49,9 @@ def make_phase(
     number: int,
     image_size: int,
     classes: int,
-) -> Phase:
+) -> SearchPhase:
     proxy = proxy_spec(deepened(search.proxy, number), BlockSpec(), image_size, classes)
-    return Phase(number, whole.restricted(kept), kept, proxy, search.float_epochs, phase_epochs(search, number))
+    return SearchPhase(number, whole.restricted(kept), kept, proxy, search.float_epochs, phase_epochs(search, number))
 
 
 def survivors(

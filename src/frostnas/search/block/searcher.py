@@ -17,9 +17,9 @@ from frostnas.engine import Schedule, batch_top1, make_optimizer, rng_state, set
 from frostnas.quant import GradBoost, QuantState, Scheme, set_state
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.gradients import Gradients, first_order, gradients, score_function, second_order
-from frostnas.search.block.mixture import Architecture, Mixture, one_path
-from frostnas.search.block.plan import Phase
-from frostnas.search.block.supernet import Supernet
+from frostnas.search.block.plan import SearchPhase
+from frostnas.search.block.supernet.mixture import Architecture, Mixture, one_path
+from frostnas.search.block.supernet.net import MixedSupernet
 
 PATHS_PER_STEP = 4  # whose losses one sampled architecture step compares
 
@@ -46,13 +46,19 @@ class Searcher:
     """Supernet, architecture weights, both optimizers, GradBoost and position: all that a checkpoint holds."""
 
     def __init__(
-        self, config: Config, phase: Phase, costs: SlotCosts, device: torch.device, steps_per_epoch: int, seed: int
+        self,
+        config: Config,
+        phase: SearchPhase,
+        costs: SlotCosts,
+        device: torch.device,
+        steps_per_epoch: int,
+        seed: int,
     ) -> None:
         self.config, self.phase, self.costs = config, phase, costs
         self.device, self.steps_per_epoch = device, steps_per_epoch
         scheme = Scheme.of(config.quant)
         torch.manual_seed(derived_seed(seed, phase.number))
-        supernet = Supernet(phase.space, phase.proxy, scheme).to(device)
+        supernet = MixedSupernet(phase.space, phase.proxy, scheme).to(device)
         self.supernet = supernet.to(memory_format=torch.channels_last)
         self.arch = Architecture(phase.space, device)
         self.optimizer = make_optimizer(self.supernet, config.search_block.optim)

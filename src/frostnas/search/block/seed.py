@@ -18,15 +18,15 @@ from frostnas.config import Config, Paths
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
 from frostnas.engine import Bar
-from frostnas.search.block.compare import finish, train_alone
 from frostnas.search.block.costs import SlotCosts
-from frostnas.search.block.finalists import drawn, refine
-from frostnas.search.block.inside import score_inside
 from frostnas.search.block.journal import Journal
-from frostnas.search.block.mixture import one_path
-from frostnas.search.block.plan import Phase, make_phase, phase_count, phase_epochs, survivors
-from frostnas.search.block.proxy import proxy_spec
+from frostnas.search.block.plan import SearchPhase, make_phase, phase_count, phase_epochs, survivors
 from frostnas.search.block.searcher import Searcher
+from frostnas.search.block.supernet.mixture import one_path
+from frostnas.search.block.trials.finalists import drawn, refine
+from frostnas.search.block.trials.inside import score_inside
+from frostnas.search.block.trials.proxy import proxy_spec
+from frostnas.search.block.trials.train import finish, train_alone
 from frostnas.search.block.verdict import entropy, margin
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
 
@@ -74,7 +74,7 @@ class SeedSearch:
             self.searcher.load_state_dict(mine["searcher"])
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> SearchPhase:
         images = self.data.format
         search, track = self.config.search_block, self.track
         return make_phase(search, self.space, track.kept, track.phase, images.image_size, len(images.classes))

@@ -25,12 +25,12 @@ from frostnas.data.images import batch_count
 from frostnas.engine import Workspace
 from frostnas.engine.interrupt import Interrupts
 from frostnas.errors import InputError
-from frostnas.search.block.compare import contenders, finish, train_alone
 from frostnas.search.block.costs import Measure, SlotCosts, measure_costs
 from frostnas.search.block.journal import Journal
 from frostnas.search.block.plan import phase_count
-from frostnas.search.block.proxy import check_proxy, proxy_spec
 from frostnas.search.block.seed import SeedSearch, halves
+from frostnas.search.block.trials.proxy import check_proxy, proxy_spec
+from frostnas.search.block.trials.train import contenders, finish, train_alone
 from frostnas.search.block.verdict import slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace, parse_block
 
@@ -70,7 +70,7 @@ def run(config: Config, data: Splits, measure: Measure, workspace: Workspace) ->
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundBlock:
     """What the searches ended with, before any comparison."""
 
     space: BlockSpace
@@ -80,7 +80,7 @@ class Found:
     history: tuple[BlockHistoryRow, ...]
 
 
-def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> Found:
+def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> FoundBlock:
     """`run` without the comparison."""
     with Interrupts() as interrupts:
         return _search(config, data, measure, workspace, _journal(config, data, workspace, interrupts))
@@ -90,7 +90,7 @@ def _journal(config: Config, data: Splits, workspace: Workspace, interrupts: Int
     return Journal(workspace.checkpoints / f"{NAME}.pt", _fingerprint(config, data), interrupts)
 
 
-def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace, journal: Journal) -> Found:
+def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace, journal: Journal) -> FoundBlock:
     space = BlockSpace(config.space.block)
     check(config)
     proxy = partial(_proxy, config, data)
@@ -99,7 +99,7 @@ def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace
     searches = _searches(config, space, costs, data, journal, workspace)
     seeds = tuple(result for result, _ in searches)
     history = tuple(row for _, rows in searches for row in rows)
-    return Found(space, costs, _best(seeds), seeds, history)
+    return FoundBlock(space, costs, _best(seeds), seeds, history)
 
 
 def check(config: Config) -> None:
@@ -158,7 +158,7 @@ def _best(seeds: tuple[SeedResult, ...]) -> BlockSpec:
 
 def _comparison(
     config: Config,
-    found: Found,
+    found: FoundBlock,
     data: Splits,
     measure: Measure,
     journal: Journal,

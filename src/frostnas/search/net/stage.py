@@ -39,14 +39,14 @@ SCORES = "search_net_scores.pt"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Goal:
     """What a network is wanted for: a table of the target's latencies and what the network may cost there."""
 
     table: LatencyTable
     budget: BudgetConfig
 
 
-class Found(NamedTuple):
+class FoundNet(NamedTuple):
     """What a search ends with."""
 
     result: NetResult
@@ -55,19 +55,19 @@ class Found(NamedTuple):
     """The picked network's own, as they are in the supernet, or as it was trained alone."""
 
 
-def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace) -> Found:
+def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace) -> FoundNet:
     """Search the network space of ``block`` under `budget`; an interrupted run of the same config goes on.
 
     Raises:
         InputError: no network fits the budget, the space makes no network, or the table does not hold it.
         SearchError, RangeError: the loss or an activation is not a finite number.
     """
-    return search(config, data, block, [Target(table, config.budget)], workspace)[0]
+    return search(config, data, block, [Goal(table, config.budget)], workspace)[0]
 
 
 def search(
-    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target], workspace: Workspace
-) -> list[Found]:
+    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace
+) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
 
     Processes started by torchrun share every training batch, and score different networks.
@@ -77,8 +77,8 @@ def search(
 
 
 def _search(
-    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target], workspace: Workspace, world: World
-) -> list[Found]:
+    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace, world: World
+) -> list[FoundNet]:
     _check_shares(config.search_net.batch_size, world)
     _check_alone(config.search_net)
     seed_all(config.seed)
@@ -203,7 +203,7 @@ def _found(
     scores: Mapping[str, Score],
     weights: dict[str, Tensor],
     seconds: float,
-) -> Found:
+) -> FoundNet:
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=config.search_net.strategy.value,
@@ -216,10 +216,10 @@ def _found(
         seconds=seconds,
         weights_sha256=weights_digest(weights),
     )
-    return Found(result, pareto_rows(task, scores, pick.arch), weights)
+    return FoundNet(result, pareto_rows(task, scores, pick.arch), weights)
 
 
-def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Target]) -> str:
+def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal]) -> str:
     """Hash of everything that the result depends on."""
     where = replace(config.data, root="", workers=0, download=False)
     parts = [to_plain(part) for part in (config.search_net, config.space.network, config.quant, where)]

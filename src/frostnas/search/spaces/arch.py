@@ -19,7 +19,7 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageChoice:
     """The choices of one stage; `str` gives `24:k3e6r4,k5e3r2`."""
 
     width: int
@@ -31,8 +31,8 @@ class Stage:
         return f"{self.width}:{','.join(map(str, self.ops))}"
 
 
-Arch = tuple[Stage, ...]
-"""A point of the space: one `Stage` per stage of the skeleton."""
+Arch = tuple[StageChoice, ...]
+"""A point of the space: one `StageChoice` per stage of the skeleton."""
 
 
 def arch_name(arch: Arch) -> str:
@@ -43,7 +43,7 @@ def arch_name(arch: Arch) -> str:
 def parse_arch(name: str) -> Arch:
     """The point that `arch_name` named."""
     stages = (stage.split(":") for stage in name.split("|"))
-    return tuple(Stage(int(width), tuple(map(_parse_op, ops.split(",")))) for width, ops in stages)
+    return tuple(StageChoice(int(width), tuple(map(_parse_op, ops.split(",")))) for width, ops in stages)
 
 
 def _parse_op(name: str) -> Op:

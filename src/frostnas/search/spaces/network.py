@@ -13,7 +13,7 @@ from dataclasses import replace
 from frostnas.artifacts import BlockSpec, HeadSpec, LatencyTable, LayerSpec, NetSpec, StemSpec, Workload, div8
 from frostnas.config import NetworkSpaceConfig
 from frostnas.errors import InputError
-from frostnas.search.spaces.arch import Arch, Op, Stage, arch_name
+from frostnas.search.spaces.arch import Arch, Op, StageChoice, arch_name
 from frostnas.search.spaces.skeleton import check_skeleton
 from frostnas.search.spaces.trellis import Edge, Path, Slot, Trellis
 
@@ -152,7 +152,7 @@ class NetworkSpace:
 
     def _stages(self, chosen: Mapping[Slot, int]) -> Arch:
         return tuple(
-            Stage(
+            StageChoice(
                 self.widths[stage][chosen["width", stage, 0]],
                 tuple(self.ops[chosen["op", stage, layer]] for layer in range(chosen["depth", stage, 0] + 1)),
             )
@@ -212,7 +212,7 @@ class NetworkSpace:
         """A point with every decision uniform, so that shallow networks are as frequent as deep ones."""
         return self.canonical(
             tuple(
-                Stage(rng.choice(widths), tuple(rng.choice(self.ops) for _ in range(rng.randint(1, depth))))
+                StageChoice(rng.choice(widths), tuple(rng.choice(self.ops) for _ in range(rng.randint(1, depth))))
                 for widths, depth in zip(self.widths, self.config.depths, strict=True)
             )
         )
@@ -238,7 +238,7 @@ class NetworkSpace:
             depth = len(fresh.ops) if rng.random() < rate else len(stage.ops)
             kept = stage.ops + tuple(rng.choice(self.ops) for _ in range(depth - len(stage.ops)))
             ops = tuple(rng.choice(self.ops) if rng.random() < rate else op for op in kept[:depth])
-            stages.append(Stage(width, ops))
+            stages.append(StageChoice(width, ops))
         return self.canonical(tuple(stages))
 
     def crossover(self, first: Arch, second: Arch, rng: random.Random) -> Arch:
@@ -249,7 +249,7 @@ class NetworkSpace:
             ops = tuple(
                 rng.choice([s for s in pair if layer < len(s.ops)]).ops[layer] for layer in range(len(deep.ops))
             )
-            stages.append(Stage(rng.choice(pair).width, ops))
+            stages.append(StageChoice(rng.choice(pair).width, ops))
         return self.canonical(tuple(stages))
 
     def canonical(self, arch: Arch) -> Arch:
@@ -261,5 +261,5 @@ class NetworkSpace:
                 key = self.workload(stage, layer, channels, choice.width, op).key
                 ops.append(self.ops[self.options(stage, layer, channels, choice.width)[key]])
                 channels = choice.width
-            stages.append(Stage(choice.width, tuple(ops)))
+            stages.append(StageChoice(choice.width, tuple(ops)))
         return tuple(stages)

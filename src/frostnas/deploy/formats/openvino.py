@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.deploy.formats import Exported, ParityError
+from frostnas.deploy.formats.base import Exported, ParityError
 from frostnas.nets import Net
 
 IR_NAME = "model.int8.xml"  # and .bin

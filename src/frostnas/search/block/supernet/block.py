@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from frostnas.artifacts import BlockSpec, LayerSpec
 from frostnas.nets.ops import make_gate
 from frostnas.quant import ActivationQuantizer, Add, Concat, QTensor, Scheme
-from frostnas.search.block.mixture import Mixture
-from frostnas.search.block.shared import Activations, SharedConv, on_grid, widen
-from frostnas.search.block.spatial import MixedSpatial
-from frostnas.search.block.weighing import weighted_sum
+from frostnas.search.block.supernet.mixture import Mixture
+from frostnas.search.block.supernet.shared import Activations, SharedConv, on_grid, widen
+from frostnas.search.block.supernet.spatial import MixedSpatial
+from frostnas.search.block.supernet.weighing import weighted_sum
 from frostnas.search.spaces.block import BlockSpace
 
 

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from frostnas.artifacts import NetSpec
 from frostnas.nets import build_stem
 from frostnas.quant import ActivationQuantizer, ConvBN, GlobalAveragePool, InputQuantizer, QTensor, Scheme
-from frostnas.search.block.mixed import MixedBlock
-from frostnas.search.block.mixture import Mixture
-from frostnas.search.block.shared import SharedConv
+from frostnas.search.block.supernet.block import MixedBlock
+from frostnas.search.block.supernet.mixture import Mixture
+from frostnas.search.block.supernet.shared import SharedConv
 from frostnas.search.spaces.block import BlockSpace
 
 
-class Supernet(nn.Module):
+class MixedSupernet(nn.Module):
     """Image float32 (N, 3, S, S) and a mixture -> logits float32 (N, classes).
 
     It stays in training mode, and batch norm takes the statistics of the batch at hand: see `SharedConv`.

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.quant import ActivationQuantizer, ConvBN, HardSwish, QTensor, Scheme, fake_quantize_weight
-from frostnas.search.block.depthwise import depthwise_conv
-from frostnas.search.block.weighing import weighted_sum
+from frostnas.search.block.supernet.depthwise import depthwise_conv
+from frostnas.search.block.supernet.weighing import weighted_sum
 
 
 class SharedConv(nn.Module):

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from frostnas.nets.ops import make_spatial
 from frostnas.quant import ConvBN, Scheme
-from frostnas.search.block.mixture import Mixture
-from frostnas.search.block.shared import Activations, SharedConv, on_grid, widen
-from frostnas.search.block.weighing import total, weighted_sum
+from frostnas.search.block.supernet.mixture import Mixture
+from frostnas.search.block.supernet.shared import Activations, SharedConv, on_grid, widen
+from frostnas.search.block.supernet.weighing import total, weighted_sum
 
 MIXED = "mixed"
 

@@ -1,13 +1,10 @@
-"""The formats beside ONNX, one function each: from the trained network to a written model that runs.
-
-The libraries of a format are an extra, imported when the format is asked for.
-"""
+"""What every format beside ONNX is: a function from the trained network to a written model that runs."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.extras import need
 from frostnas.nets import Net
-
-ONNX = "onnx"
 
 
 class ParityError(RuntimeError):
@@ -48,32 +42,6 @@ class Exported:
 
 Write = Callable[[Net, Path, Mapping[str, str], int], Exported]
 """From the network in `FROZEN`, its INT8 ONNX file, that file's metadata and a number of threads; writes beside it."""
-
-
-def writer(name: str) -> Write:
-    """The function of a format other than ONNX."""
-    if name == "openvino":
-        from frostnas.deploy import openvino_ir
-
-        return openvino_ir.export
-    if name == "executorch":
-        from frostnas.deploy import executorch_pte
-
-        return executorch_pte.export
-    from frostnas.deploy import litert_tflite
-
-    return litert_tflite.export
-
-
-def check_installed(formats: Sequence[str]) -> None:
-    """Raise unless every format's extra is there.
-
-    Raises:
-        InputError: one is missing; it names the command that installs it.
-    """
-    for name in formats:
-        if name != ONNX:
-            need(name, f"export.formats={name}")
 
 
 @contextmanager

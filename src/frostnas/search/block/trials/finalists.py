@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from frostnas.artifacts import BlockSpec
-from frostnas.search.block.surrogate import predict
+from frostnas.search.block.trials.surrogate import predict
 from frostnas.search.spaces.block import BlockSpace
 
 CURIOSITY = 1.0  # standard deviations that a block is hoped to be better than its prediction

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from torch import fx, nn
 
-from frostnas.deploy.graph import Graph, Grid, Value, tensor
+from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
 from frostnas.nets.net import Net
 from frostnas.nets.trace import trace
 from frostnas.quant import (
@@ -102,7 +102,7 @@ def _three(layer: HardSwish, graph: Graph, name: str) -> str:
     scheme = layer.gate.scheme
     kind = np.int8 if scheme.signed_activations else np.uint8
     top = graph.constant(name, np.asarray(scheme.activation_max, kind))
-    return graph.read(top, Grid(3 / 255, scheme.activation_min, scheme.signed_activations), name).name
+    return graph.read(top, IntegerGrid(3 / 255, scheme.activation_min, scheme.signed_activations), name).name
 
 
 @emit.register

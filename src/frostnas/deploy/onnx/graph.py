@@ -24,7 +24,7 @@ Infos = Sequence[onnx.ValueInfoProto]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class IntegerGrid:
     """8-bit levels of an activation: real value = scale * (level - zero_point)."""
 
     scale: float = 1.0
@@ -33,7 +33,7 @@ class Grid:
     """int8 in place of uint8."""
 
     @classmethod
-    def of(cls, quantizer: ActivationQuantizer) -> Grid:
+    def of(cls, quantizer: ActivationQuantizer) -> IntegerGrid:
         return cls(quantizer.scale.item(), quantizer.zero_point, quantizer.scheme.signed_activations)
 
 
@@ -44,7 +44,7 @@ class Value:
     name: str
     stored: str = ""
     """The integers; empty in a float graph."""
-    grid: Grid = field(default_factory=Grid)
+    grid: IntegerGrid = field(default_factory=IntegerGrid)
 
 
 @dataclass
@@ -73,22 +73,22 @@ class Graph:
         The gain costs nothing in integers: it is a part of the scale that they are read with.
         """
         if self.quantized:
-            return self.round_to(source, Grid.of(quantizer), name, gain)
+            return self.round_to(source, IntegerGrid.of(quantizer), name, gain)
         bounded = self._bounds(source, quantizer, name)
         if gain == 1:
             return Value(bounded)
         return Value(self.node("Mul", [bounded, self.number(f"{name}.gain", gain)], f"{name}.scaled"))
 
-    def round_to(self, source: str, grid: Grid, name: str, gain: float = 1.0) -> Value:
+    def round_to(self, source: str, grid: IntegerGrid, name: str, gain: float = 1.0) -> Value:
         """Round a float tensor to a grid; what is read back is multiplied by ``gain``."""
         stored = self.node("QuantizeLinear", [source, *self.levels(grid, name)], f"{name}.q")
         return self.read(stored, replace(grid, scale=grid.scale * gain), name if gain == 1 else f"{name}.read")
 
-    def read(self, stored: str, grid: Grid, name: str) -> Value:
+    def read(self, stored: str, grid: IntegerGrid, name: str) -> Value:
         """The float form of integers."""
         return Value(self.node("DequantizeLinear", [stored, *self.levels(grid, name)], f"{name}.dq"), stored, grid)
 
-    def levels(self, grid: Grid, name: str) -> tuple[str, str]:
+    def levels(self, grid: IntegerGrid, name: str) -> tuple[str, str]:
         """Scale and zero point as constants."""
         kind = np.int8 if grid.signed else np.uint8
         # Rank 0: with rank 1 ONNX Runtime leaves Add in float.

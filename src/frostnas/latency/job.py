@@ -35,7 +35,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Results:
     """What one run of the agent measured, and where."""
 
     host: Host
@@ -91,14 +91,14 @@ class Job:
             if path.stem not in digests:
                 path.unlink()
 
-    def session(self) -> Session:
+    def session(self) -> Results:
         """What the results in the folder say.
 
         Raises:
             InputError: they were cut, edited, or are not those of this folder's models.
         """
         results = read_results(self.folder / RESULTS, self.folder)
-        return Session(
+        return Results(
             host=host_of(results["facts"]),
             runtime_version=results["facts"]["runtime_version"],
             governor=results["facts"]["governor"],

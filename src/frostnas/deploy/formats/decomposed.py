@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from frostnas.deploy.graph import Grid
+from frostnas.deploy.onnx.graph import IntegerGrid
 from frostnas.nets import Net
 from frostnas.nets.trace import trace
 from frostnas.quant import (
@@ -33,19 +33,19 @@ from frostnas.quant import (
 LOW, HIGH = -128, 127
 
 
-def signed_grid(quantizer: ActivationQuantizer) -> Grid:
+def signed_grid(quantizer: ActivationQuantizer) -> IntegerGrid:
     """The quantizer's grid with int8 levels."""
-    grid = Grid.of(quantizer)
+    grid = IntegerGrid.of(quantizer)
     return grid if grid.signed else replace(grid, zero_point=grid.zero_point + LOW, signed=True)
 
 
-def round_to(x: Tensor, grid: Grid) -> Tensor:
+def round_to(x: Tensor, grid: IntegerGrid) -> Tensor:
     """float32 -> int8 levels of ``grid``."""
     quantize = torch.ops.quantized_decomposed.quantize_per_tensor
     return quantize(x, grid.scale, grid.zero_point, LOW, HIGH, torch.int8)  # type: ignore[no-any-return]
 
 
-def read_from(x: Tensor, grid: Grid) -> Tensor:
+def read_from(x: Tensor, grid: IntegerGrid) -> Tensor:
     """int8 levels of ``grid`` -> float32."""
     dequantize = torch.ops.quantized_decomposed.dequantize_per_tensor
     return dequantize(x, grid.scale, grid.zero_point, LOW, HIGH, torch.int8)  # type: ignore[no-any-return]
@@ -55,7 +55,7 @@ def read_from(x: Tensor, grid: Grid) -> Tensor:
 class Flow:
     """What goes from layer to layer: int8 levels (N, channels, H, W)."""
 
-    grid: Grid
+    grid: IntegerGrid
     channels: int
 
 

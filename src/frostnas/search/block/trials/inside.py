@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from frostnas.data import Images
 from frostnas.quant import ActivationQuantizer, QuantState, set_state
-from frostnas.search.block.mixture import Mixture
-from frostnas.search.block.supernet import Supernet
+from frostnas.search.block.supernet.mixture import Mixture
+from frostnas.search.block.supernet.net import MixedSupernet
 
 BATCH = 256
 ORDER = 0  # a fixed shuffle: batch norm takes each batch's statistics, and images may come sorted by class
 
 
 @contextmanager
-def at_rest(supernet: Supernet) -> Iterator[None]:
+def at_rest(supernet: MixedSupernet) -> Iterator[None]:
     """No range moves inside the block, and no gradient is kept."""
     states = {module: module.state for module in supernet.modules() if isinstance(module, ActivationQuantizer)}
     rounding = next(iter(states.values())).quantizes
@@ -32,7 +32,7 @@ def at_rest(supernet: Supernet) -> Iterator[None]:
         supernet.train()
 
 
-def score_inside(supernet: Supernet, mixture: Mixture, images: Images) -> tuple[float, float]:
+def score_inside(supernet: MixedSupernet, mixture: Mixture, images: Images) -> tuple[float, float]:
     """Top-1 as a fraction, and the mean cross-entropy."""
     hits = seen = 0
     loss = 0.0

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from frostnas.artifacts import write_atomic
-from frostnas.deploy.decomposed import (
+from frostnas.deploy.formats.base import Exported, ParityError, hushed
+from frostnas.deploy.formats.decomposed import (
     HIGH,
     LOW,
     Decomposed,
@@ -29,7 +30,6 @@ from frostnas.deploy.decomposed import (
     round_to,
     signed_grid,
 )
-from frostnas.deploy.formats import Exported, ParityError, hushed
 from frostnas.nets import Net
 from frostnas.quant import Concat
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from frostnas.artifacts import write_atomic
-from frostnas.deploy.decomposed import Decomposed
-from frostnas.deploy.formats import Exported, ParityError, hushed
+from frostnas.deploy.formats.base import Exported, ParityError, hushed
+from frostnas.deploy.formats.decomposed import Decomposed
 from frostnas.nets import Net
 
 PTE_NAME = "model.int8.pte"

@@ -1,0 +1,1 @@
+"""The formats beside ONNX, a file each."""
