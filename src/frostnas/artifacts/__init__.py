@@ -25,6 +25,7 @@ from frostnas.artifacts.results import (
     ExportReport,
     FormatFile,
     ImageFormat,
+    Mistake,
     ModelFile,
     NetResult,
     ParetoRow,
@@ -34,6 +35,7 @@ from frostnas.artifacts.results import (
     Throughput,
     TrainResult,
 )
+from frostnas.artifacts.scratch import scratch
 from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
 from frostnas.artifacts.store import (
     Artifact,
@@ -43,6 +45,7 @@ from frostnas.artifacts.store import (
     save,
     sha256_of,
     sha256_of_value,
+    sweep,
     write_atomic,
 )
 
@@ -65,6 +68,7 @@ __all__ = [
     "LatencyRow",
     "LatencyTable",
     "LayerSpec",
+    "Mistake",
     "ModelFile",
     "NetResult",
     "NetSpec",
@@ -89,8 +93,10 @@ __all__ = [
     "read_rows",
     "row_of",
     "save",
+    "scratch",
     "sha256_of",
     "sha256_of_value",
+    "sweep",
     "write_atomic",
     "write_rows",
 ]

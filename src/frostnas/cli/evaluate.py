@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from frostnas.artifacts import Evaluation, Throughput
-from frostnas.cli.outcome import Outcome
+from frostnas.cli.outcome import Outcome, writing
 from frostnas.config import Config
 from frostnas.data.held_out import held_out
-from frostnas.deploy.evaluation import answer, confusion_matrix, scores
+from frostnas.deploy.evaluation import answer, confusion_matrix, scores, worst
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
 from frostnas.report.confusion import save_counts
@@ -22,16 +22,18 @@ BATCHES = (1, 4, 16, 64)
 log = logging.getLogger(__name__)
 
 
-def evaluate(config: Config, path: Path | None) -> Outcome:
+def evaluate(config: Config, path: Path | None, folder: Path | None = None) -> Outcome:
     """Score an exported file, or a run's INT8 file, on the test split of the data.
 
-    The confusion matrix goes beside the file, as `<file>.confusion.csv` and, where there is matplotlib, `.png`.
+    The confusion matrix goes into ``folder``, or else beside the file, as `<file>.confusion.csv` and, where there is
+    matplotlib, `.png`, after the result was shown.
     """
     path = path or Path(config.run_dir)
     file = path / INT8_NAME if path.is_dir() else path
     model = OnnxClassifier(file, config.latency.threads)
     sized = replace(config.data, image_size=model.images.image_size)
-    answers = answer(model, held_out(sized), sized)
+    given = held_out(sized)
+    answers = answer(model, given, sized)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
@@ -49,10 +51,15 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
             Throughput(batch, 1e3 * batch / one.p50) for batch, one in zip(BATCHES, (timing, *others), strict=True)
         ),
         size_bytes=file.stat().st_size,
+        mistakes=worst(answers, given, classes),
     )
-    save_counts(result, file.with_name(f"{file.stem}.confusion.csv"))
-    _draw(result, file.with_name(f"{file.stem}.confusion.png"))
-    return Outcome(result, view(*evaluation_grids(result)))
+    return Outcome(result, view(*evaluation_grids(result)), lambda: _write(result, folder or file.parent, file.stem))
+
+
+def _write(result: Evaluation, folder: Path, stem: str) -> None:
+    with writing(folder):
+        save_counts(result, folder / f"{stem}.confusion.csv")
+        _draw(result, folder / f"{stem}.confusion.png")
 
 
 def _draw(result: Evaluation, path: Path) -> None:

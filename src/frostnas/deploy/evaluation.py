@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ClassScore
+from frostnas.artifacts import ClassScore, Mistake
 from frostnas.config import DataConfig
 from frostnas.data.held_out import HeldOut
 from frostnas.deploy.runtime import OnnxClassifier
@@ -33,10 +33,12 @@ def scores(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[ClassS
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Labels int64 (N,) and the five likeliest classes int64 (N, 5), likeliest first."""
+    """Labels int64 (N,), the five likeliest classes int64 (N, 5), likeliest first, and the likeliest's probability
+    float64 (N,)."""
 
     labels: NDArray[np.int64]
     ranked: NDArray[np.int64]
+    surest: NDArray[np.float64]
 
 
 def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers:
@@ -50,9 +52,20 @@ def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers
             f"data: has classes {', '.join(given.classes[:5])}…; the file was trained for "
             f"{', '.join(model.images.classes[:5])}…"
         )
-    images, labels, ranked = model.images, [], []
+    images, labels, ranked, surest = model.images, [], [], []
     for pixels, label in given.batches(BATCH, config):
-        logits = model.logits(normalised(pixels, images.mean, images.std))
-        ranked.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
+        chances = model.chances(normalised(pixels, images.mean, images.std))
+        ranked.append(np.argsort(-chances, axis=1, kind="stable")[:, :5])
+        surest.append(chances.max(1))
         labels.append(label)
-    return Answers(np.concatenate(labels), np.concatenate(ranked))
+    return Answers(np.concatenate(labels), np.concatenate(ranked), np.concatenate(surest))
+
+
+def worst(answers: Answers, given: HeldOut, names: tuple[str, ...], count: int = 10) -> tuple[Mistake, ...]:
+    """The wrong answers that the network was surest of, surest first."""
+    wrong = np.flatnonzero(answers.ranked[:, 0] != answers.labels)
+    order = wrong[np.argsort(-answers.surest[wrong], kind="stable")][:count]
+    return tuple(
+        Mistake(given.name(i), names[answers.labels[i]], names[answers.ranked[i, 0]], float(answers.surest[i]))
+        for i in order.tolist()
+    )
