@@ -97,7 +97,8 @@ class Trainer:
         done = self._set_lr()
         pixels = resized(pixels, grown_size(pixels.shape[-1], train.resize_from, done))
         pixels, targets = self.mixer(pixels, labels)
-        parts = list(zip(*(one.chunk(train.micro_batches) for one in (pixels, targets, labels)), strict=True))
+        count = max(1, min(train.micro_batches, len(labels) // 2))  # batch norm needs two images
+        parts = list(zip(*(one.tensor_split(count) for one in (pixels, targets, labels)), strict=True))
         for number, (some, wanted, classes) in enumerate(parts, start=1):
             self._backward(some, wanted, classes, len(some) / len(labels), last=number == len(parts))
         self._update()
