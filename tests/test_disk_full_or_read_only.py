@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_full_disk_names_the_file_and_what_is_free_and_the_same_command_goes_o
         assert {path: path.read_bytes() for path in before} == before
         ballast.unlink()
         assert said(*words).status == 0
-        assert not [path for path in disk.rglob(".*.part")]
+        assert list(disk.rglob(".*.part")) == []
 
 
 @pytest.mark.parametrize("command", WRITING)
@@ -134,19 +134,14 @@ def test_a_bundle_that_does_not_fit_is_named(here: Path) -> None:
         line = one_line(
             said("profile-latency", *SEARCH, "data.root=photos", "run_dir=run", "--out", "disk/b.zip"), (1,)
         )
-        assert "disk/b.zip: no space left on the disk" in line
+        assert "disk/b.zip: no space left on the disk" in one_line(end, (1,))
 
 
 def test_a_full_standard_output_is_one_line(here: Path) -> None:
     code = "from frostnas.cli import main; main()"
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [os.sys.executable, "-c", code, "zoo"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,  # type: ignore[attr-defined]
-        )
+        words = [sys.executable, "-c", code, "zoo"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "no space left" in done.stderr
     assert "Traceback" not in done.stderr
