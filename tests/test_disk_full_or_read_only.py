@@ -131,9 +131,7 @@ def test_report_of_a_read_only_run_goes_elsewhere_when_asked(here: Path) -> None
 def test_a_bundle_that_does_not_fit_is_named(here: Path) -> None:
     with mounted(here / "disk", kib=1000) as disk:
         fill(disk, leave=4096)
-        line = one_line(
-            said("profile-latency", *SEARCH, "data.root=photos", "run_dir=run", "--out", "disk/b.zip"), (1,)
-        )
+        end = said("profile-latency", *SEARCH, "data.root=photos", "run_dir=run", "--out", "disk/b.zip")
         assert "disk/b.zip: no space left on the disk" in one_line(end, (1,))
 
 

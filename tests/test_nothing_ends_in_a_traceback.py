@@ -22,11 +22,11 @@ from tests.terminal import COLOURS, TIMING, TRAINING, Said, colour_model, net_js
 
 # --- what there is to type and to bring --------------------------------------------------------------------------
 
-NASTY = (
-    *r"""[bold]x [/b] a[/b]c photo[1] a=b a,b ~ ~x -x été 日本 $x$ * ? | ${x} a${ it's " \ x\ #1 %s {0} {a (b""".split(),
-    *r"""null true 12 1e3 train val 😀 $\frac =cmd .hidden @eaDir""".split(),
-    *("a b", "a\nb", "\u202etxt", "\x1b[31m", "\x07", "caf\udce9", "x" * 200),
-)
+SIGNS = r"""
+[bold]x [/b] a[/b]c photo[1] a=b a,b ~ ~x -x été 日本 😀 $x$ $\frac * ? | ${x} a${ it's " \ x\ #1 %s {0} {a (b
+null true 12 1e3 train val =cmd .hidden @eaDir
+"""
+NASTY = (*SIGNS.split(), "a b", "a\nb", "\u202etxt", "\x1b[31m", "\x07", "caf\udce9", "x" * 200)
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="/\0")
 NAMES = st.sampled_from(NASTY) | st.text(LETTERS, min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 MODES = ("RGB", "L", "RGBA", "LA", "P", "CMYK", "1", "I;16", "F", "YCbCr")

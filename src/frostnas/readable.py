@@ -46,7 +46,7 @@ def encodable(value: Any) -> Any:
     """Plain JSON values with every string that UTF-8 cannot hold made readable; JSON escapes control characters."""
     match value:
         case str():
-            return value if _utf8(value) else readable(value)
+            return value if is_utf8(value) else readable(value)
         case dict():
             return {encodable(key): encodable(item) for key, item in value.items()}
         case list() | tuple():
@@ -55,7 +55,8 @@ def encodable(value: Any) -> Any:
             return value
 
 
-def _utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a text can be stored; a file name of other bytes cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -28,6 +28,7 @@ from frostnas.config.stages import TargetName
 from frostnas.config.words import for_hydra
 from frostnas.config.yaml_files import UserFiles
 from frostnas.errors import InputError
+from frostnas.readable import is_utf8
 
 HOW_TO_QUOTE = """Hydra cannot read the value; put text in quotes inside the shell's, as in "KEY='a, b [c]'\""""
 AMBIGUOUS = "Ambiguous value for argument"
@@ -147,9 +148,9 @@ def typed(composed: DictConfig) -> Config:
 
 
 def _check_text(value: Any, key: str = "") -> None:
-    """No text that is left over may read as an interpolation when the config is stored and read again."""
-    if isinstance(value, str) and "${" in value:
-        raise InputError(f"{key}={value}: expected a name without ${{")
+    """Text must be fit to be stored, and must not read as an interpolation when it is read again."""
+    if isinstance(value, str) and ("${" in value or not is_utf8(value)):
+        raise InputError(f"{key}={value}: expected a name in UTF-8 without ${{")
     for name, item in value.items() if isinstance(value, dict) else ():
         _check_text(item, f"{key}.{name}" if key else str(name))
 

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from frostnas.config.schema import Config
 from frostnas.errors import InputError
+from frostnas.readable import is_utf8
 
 ELSEWHERE = ("latency.target.folder", "latency.target.python")  # paths of another machine, with a ~ of its own
 SWEEP = re.compile(r",|^(choice|range|interval|glob|sort|shuffle|tag)\(")  # what -m may make several values of
@@ -30,10 +31,8 @@ def for_hydra(words: Sequence[str], sweep: bool = False) -> list[str]:
 
 
 def _for_hydra(word: str, sweep: bool) -> str:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{word}: not UTF-8, which configs and artifacts are; expected another name") from None
+    if not is_utf8(word):
+        raise InputError(f"{word}: not UTF-8, which configs and artifacts are; expected another name")
     key, equals, value = word.partition("=")
     if equals and not key.strip("+ "):
         raise InputError(f"{word}: expected KEY=VALUE")
