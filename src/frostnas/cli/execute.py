@@ -92,9 +92,9 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
 
     What lies on the disk is a path, whatever signs are in its name.
     """
-    imports = command == PROFILE and words[:1] == ["import"]
+    imports = command == PROFILE and "import" in words
     if imports:
-        words = words[1:]
+        words = [word for word in words if word != "import"]
     wanted = imports or command in ("evaluate", "report")
     paths = [word for word in words if (wanted and _exists(word)) or not ("=" in word or word.startswith("~"))]
     if imports and not paths:

@@ -25,10 +25,11 @@ def leave(error: BaseException) -> NoReturn:
     if _interrupted(error):
         say("interrupted; the same command goes on from here")
         sys.exit(INTERRUPTED)
-    if isinstance(error, InputError):
+    full = _full(error)
+    if isinstance(error, InputError) and full is None:
         say(f"error: {error}")
         sys.exit(WRONG_INPUT)
-    say(f"failed: {_full(error) or _named(error)}")
+    say(f"failed: {full or _named(error)}")
     sys.exit(FAILED)
 
 
@@ -68,8 +69,11 @@ def _full(error: BaseException) -> str | None:
 
 
 def _free(path: Path) -> str:
-    folder = next((one for one in (path, *path.absolute().parents) if one.is_dir()), Path("/"))
-    return f"{shutil.disk_usage(folder).free / 2**20:.1f} MiB"
+    try:
+        folder = next((one for one in (path, *path.absolute().parents) if one.is_dir()), Path("/"))
+        return f"{shutil.disk_usage(folder).free / 2**20:.1f} MiB"
+    except OSError:
+        return "how much cannot be told"
 
 
 def _named(error: BaseException) -> str:
