@@ -27,7 +27,7 @@ from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, pick_device
+from frostnas.engine import Recipe, Workspace, pick_device
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.search.block import stage
