@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,13 @@ from PIL import Image, ImageOps
 Bytes = npt.NDArray[np.uint8]
 
 
-def read_picture(path: Path) -> Bytes:
+def read_picture(file: Path | BinaryIO) -> Bytes:
     """An image file of any mode as upright RGB uint8 (H, W, 3).
 
     Raises:
         OSError, ValueError, SyntaxError: Pillow cannot read it to its end.
     """
-    with Image.open(path) as stored:
+    with Image.open(file) as stored:
         image = ImageOps.exif_transpose(stored)
         if image.mode.startswith(("I", "F")):  # 16 bits and more, which Pillow would cut off instead of scaling
             grey = np.asarray(image, dtype=np.float64)

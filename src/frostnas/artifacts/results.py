@@ -155,8 +155,20 @@ class NetResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassImages:
+    """The images of one class in one part of a data set, by their content: what says that they are still the same."""
+
+    part: str
+    """`train`, `val` or `test`, what they are for; empty where one set is split."""
+    name: str
+    images: int
+    sha256: str
+    """Over the name in the class folder and the content of every file, or over the pixels where there are no files."""
+
+
+@dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which images were held out, so that numbers can be checked."""
+    """Which images there were and which were held out, so that numbers can be checked."""
 
     data: str
     seed: int
@@ -168,6 +180,8 @@ class SplitRecord:
     """None where the data set brings its own test split."""
     test_indices: tuple[int, ...] | None
     """Positions in the data set's own order; None where it brings its own test split."""
+    images: tuple[ClassImages, ...]
+    """All of them, part by part, in the order of the classes."""
     skipped: int = 0
     """Files that could not be read."""
 
@@ -196,7 +210,7 @@ class TrainResult:
     """`train.json`, beside `weights.safetensors`."""
 
     KIND: ClassVar[str] = "train"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     net: NetSpec
     images: ImageFormat

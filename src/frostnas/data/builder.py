@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frostnas.artifacts import ImageFormat, SplitRecord
+from frostnas.artifacts import ClassImages, ImageFormat, SplitRecord
 from frostnas.config import DataConfig
 from frostnas.data.images import Images, Splits
 from frostnas.data.memory import MemoryImages
@@ -46,8 +46,15 @@ class Builder:
         where = torch.from_numpy(indices)
         return StreamedImages(pictures, where, chosen.to(self.device), self.format, config.augment, config.workers)
 
-    def splits(self, parts: Sequence[Images], test: Indices | None = None, skipped: int = 0) -> Splits:
-        """Splits of train, val and test; ``test`` are the positions held out, None where the set brings its own."""
+    def splits(
+        self, parts: Sequence[Images], images: tuple[ClassImages, ...], test: Indices | None = None, skipped: int = 0
+    ) -> Splits:
+        """Splits of train, val and test.
+
+        Args:
+            images: what all of them are known by again.
+            test: the positions held out; None where the set brings its own.
+        """
         train, val, held_out = parts
         record = SplitRecord(
             data=self.config.name.value,
@@ -57,6 +64,7 @@ class Builder:
             test=len(held_out),
             test_fraction=None if test is None else self.config.test_fraction,
             test_indices=None if test is None else tuple(test.tolist()),
+            images=images,
             skipped=skipped,
         )
         log.info("%s: %d images to train, %d to choose, %d to test", record.data, record.train, record.val, record.test)

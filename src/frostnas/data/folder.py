@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 from frostnas.config import DataConfig
@@ -25,6 +27,10 @@ class Listing:
     classes: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: tuple[int, ...]
+    names: tuple[str, ...]
+    """Of the files, from their class folder on."""
+    digests: tuple[bytes, ...]
+    """SHA-256 of every file's content."""
     skipped: int
     """Files that were named in the log and left out."""
 
@@ -60,42 +66,45 @@ def list_classes(folder: Path, config: DataConfig) -> Listing:
     classes = tuple(_folders(folder))
     if len(classes) < 2:
         raise InputError(f"data.root={config.root}: {folder} has {len(classes)} class folders; expected at least 2")
-    paths: list[Path] = []
-    labels: list[int] = []
+    found: list[tuple[Path, int, str, bytes]] = []
     skipped = 0
     for label, name in enumerate(classes):
         files = sorted(one for one in (folder / name).rglob("*") if one.is_file() and not one.name.startswith("."))
-        good = _readable(files, config)
+        good = [
+            (path, label, path.relative_to(folder / name).as_posix(), sha) for path, sha in _readable(files, config)
+        ]
         if not good:
             raise InputError(f"data.root={config.root}: class {folder / name} holds no readable image")
         skipped += len(files) - len(good)
-        paths += good
-        labels += [label] * len(good)
+        found += good
     if skipped:
         log.warning(
-            "%s: %d of %d files cannot be read as images and are skipped", folder, skipped, skipped + len(paths)
+            "%s: %d of %d files cannot be read as images and are skipped", folder, skipped, skipped + len(found)
         )
-    return Listing(classes, tuple(paths), tuple(labels), skipped)
+    paths, labels, names, digests = zip(*found, strict=True)
+    return Listing(classes, paths, labels, names, digests, skipped)
 
 
-def _readable(files: Sequence[Path], config: DataConfig) -> list[Path]:
+def _readable(files: Sequence[Path], config: DataConfig) -> list[tuple[Path, bytes]]:
+    """The files that are images, each with the digest of its content."""
     with ThreadPoolExecutor(max(1, config.workers)) as pool:
-        faults = list(pool.map(_fault, files))
+        looks = list(pool.map(_look, files))
     good = []
-    for path, fault in zip(files, faults, strict=True):
-        if fault is None:
-            good.append(path)
+    for path, look in zip(files, looks, strict=True):
+        if isinstance(look, bytes):
+            good.append((path, look))
         elif config.strict:
-            raise InputError(f"{path}: {fault}; expected an image (data.strict=true)")
+            raise InputError(f"{path}: {look}; expected an image (data.strict=true)")
         else:
-            log.warning("%s: skipped: %s", path, fault)
+            log.warning("%s: skipped: %s", path, look)
     return good
 
 
-def _fault(path: Path) -> str | None:
-    """Why a file cannot be read as an image, to its last row; None if it can."""
+def _look(path: Path) -> bytes | str:
+    """The digest of a file's content, or why it cannot be read as an image, to its last row."""
     try:
-        read_picture(path)
+        content = path.read_bytes()
+        read_picture(BytesIO(content))
     except Exception as error:  # Pillow's readers raise whatever their format's parser does
         return f"{type(error).__name__}: {error}"
-    return None
+    return sha256(content).digest()

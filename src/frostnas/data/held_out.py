@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostnas.artifacts import ClassImages
 from frostnas.config import DataConfig, DataName
 from frostnas.data.folder import image_root, list_classes, split_folders
+from frostnas.data.identity import TEST, WHOLE, of_files, of_pixels
 from frostnas.data.pictures import ArrayPictures, FilePictures, Pictures, fit_all
 from frostnas.data.split import Indices, three_ways
 from frostnas.errors import InputError
@@ -28,11 +30,15 @@ class HeldOut:
     """Of all pictures, int64 (N,)."""
     indices: Indices
     """Which of the pictures are held out, int64 (M,)."""
+    images: tuple[ClassImages, ...]
+    """What all of the pictures are known by again; of parts that were not looked at there are none."""
 
     @classmethod
-    def whole(cls, classes: tuple[str, ...], pictures: Pictures, labels: Indices) -> HeldOut:
+    def whole(
+        cls, classes: tuple[str, ...], pictures: Pictures, labels: Indices, images: tuple[ClassImages, ...]
+    ) -> HeldOut:
         """All of the pictures."""
-        return cls(classes, pictures, labels, np.arange(len(labels)))
+        return cls(classes, pictures, labels, np.arange(len(labels)), images)
 
     def batches(self, batch_size: int, config: DataConfig) -> Iterator[tuple[Bytes, Indices]]:
         """Pixels uint8 (B, 3, S, S) and classes int64 (B,) in order."""
@@ -60,7 +66,8 @@ def _digits(config: DataConfig) -> HeldOut:
     from frostnas.data import digits  # it needs scikit-learn
 
     pictures, labels = digits.digits(config.image_size)
-    return HeldOut(digits.CLASSES, pictures, labels, three_ways(labels, config)[2])
+    images = of_pixels(*digits.digit_scans(), digits.CLASSES)
+    return HeldOut(digits.CLASSES, pictures, labels, three_ways(labels, config)[2], images)
 
 
 def _imagefolder(config: DataConfig) -> HeldOut:
@@ -72,22 +79,25 @@ def _imagefolder(config: DataConfig) -> HeldOut:
     listing = list_classes(list(folders.values())[-1] if folders else root, config)
     pictures, labels = FilePictures(listing.paths), np.asarray(listing.labels)
     if folders:
-        return HeldOut.whole(listing.classes, pictures, labels)
-    return HeldOut(listing.classes, pictures, labels, three_ways(labels, config)[2])
+        return HeldOut.whole(listing.classes, pictures, labels, of_files(listing, TEST))
+    return HeldOut(listing.classes, pictures, labels, three_ways(labels, config)[2], of_files(listing, WHOLE))
 
 
 def _hard_digits(config: DataConfig) -> HeldOut:
     from frostnas.data import digits, hard_digits  # they need torch
 
-    pixels, labels = hard_digits.rendered(three_ways(digits.digit_scans()[1], config), 2, config)
-    return HeldOut.whole(digits.CLASSES, ArrayPictures(pixels.permute(0, 2, 3, 1).numpy()), labels.numpy())
+    scans, classes = digits.digit_scans()
+    pixels, labels = hard_digits.rendered(three_ways(classes, config), 2, config)
+    images = of_pixels(scans, classes, digits.CLASSES)
+    return HeldOut.whole(digits.CLASSES, ArrayPictures(pixels.permute(0, 2, 3, 1).numpy()), labels.numpy(), images)
 
 
 def _public(config: DataConfig) -> HeldOut:
     from frostnas.data.vision import read_public  # it needs torchvision
 
     part = read_public(config, train=False)
-    return HeldOut.whole(part.classes, part.pictures, part.labels)
+    images = of_pixels(part.pictures.pixels, part.labels, part.classes, TEST)
+    return HeldOut.whole(part.classes, part.pictures, part.labels, images)
 
 
 READERS: dict[DataName, Callable[[DataConfig], HeldOut]] = {

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ClassImages, ImageFormat
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import Builder
 from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, image_root, list_classes, split_folders
+from frostnas.data.identity import TEST, TRAIN, VAL, WHOLE, of_files, of_pixels
 from frostnas.data.images import Splits
 from frostnas.data.pictures import FilePictures, Pictures
 from frostnas.data.split import Indices, three_ways, two_ways
@@ -30,14 +31,17 @@ def load(config: DataConfig, device: torch.device) -> Splits:
 
 def _digits(config: DataConfig, device: torch.device) -> Splits:
     build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, digits.MEAN, digits.STD))
-    return _split_three_ways(build, *digits.digits(config.image_size))
+    scans = of_pixels(*digits.digit_scans(), digits.CLASSES)
+    return _split_three_ways(build, *digits.digits(config.image_size), scans)
 
 
 def _hard_digits(config: DataConfig, device: torch.device) -> Splits:
     mean, std = hard_digits.MEAN, hard_digits.STD
     build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, mean, std))
-    ways = three_ways(digits.digit_scans()[1], config)
-    return build.splits([build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)], ways[2])
+    scans, labels = digits.digit_scans()
+    ways = three_ways(labels, config)
+    parts = [build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)]
+    return build.splits(parts, of_pixels(scans, labels, digits.CLASSES), ways[2])
 
 
 def _public(config: DataConfig, device: torch.device) -> Splits:
@@ -46,7 +50,11 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     public = PUBLIC[config.name]
     build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
     parts = [build.images(learned.pictures, learned.labels, part) for part in two_ways(learned.labels, config)]
-    return build.splits([*parts, build.images(held_out.pictures, held_out.labels)])
+    images = [
+        of_pixels(one.pictures.pixels, one.labels, one.classes, part)
+        for part, one in ((TRAIN, learned), (TEST, held_out))
+    ]
+    return build.splits([*parts, build.images(held_out.pictures, held_out.labels)], (*images[0], *images[1]))
 
 
 def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
@@ -67,21 +75,26 @@ def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
     build = _folder_builder(learned, config, device)
     rest = [build.images(FilePictures(one.paths), np.asarray(one.labels)) for one in listings[1:]]
     pictures, labels = FilePictures(learned.paths), np.asarray(learned.labels)
+    roles = (TRAIN, VAL, TEST) if len(rest) == 2 else (TRAIN, TEST)
+    images = tuple(one for role, listing in zip(roles, listings, strict=True) for one in of_files(listing, role))
     if len(rest) == 2:
-        return build.splits([build.images(pictures, labels), *rest], skipped=skipped)
+        return build.splits([build.images(pictures, labels), *rest], images, skipped=skipped)
     # A single held-out folder is for the final numbers; choices are made on a part of the training images.
     parts = [build.images(pictures, labels, part) for part in two_ways(labels, config)]
-    return build.splits([*parts, *rest], skipped=skipped)
+    return build.splits([*parts, *rest], images, skipped=skipped)
 
 
 def _one_folder(listing: Listing, config: DataConfig, device: torch.device) -> Splits:
     build = _folder_builder(listing, config, device)
-    return _split_three_ways(build, FilePictures(listing.paths), np.asarray(listing.labels), listing.skipped)
+    pictures, labels = FilePictures(listing.paths), np.asarray(listing.labels)
+    return _split_three_ways(build, pictures, labels, of_files(listing, WHOLE), listing.skipped)
 
 
-def _split_three_ways(build: Builder, pictures: Pictures, labels: Indices, skipped: int = 0) -> Splits:
+def _split_three_ways(
+    build: Builder, pictures: Pictures, labels: Indices, images: tuple[ClassImages, ...], skipped: int = 0
+) -> Splits:
     ways = three_ways(labels, build.config)
-    return build.splits([build.images(pictures, labels, part) for part in ways], ways[2], skipped)
+    return build.splits([build.images(pictures, labels, part) for part in ways], images, ways[2], skipped)
 
 
 def _folder_builder(listing: Listing, config: DataConfig, device: torch.device) -> Builder:
