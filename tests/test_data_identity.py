@@ -16,6 +16,7 @@ from frostnas.data import load
 from frostnas.data.held_out import held_out
 from frostnas.data.identity import changes, held_out_changes
 from tests.test_data_folder import write_images
+from tests.test_data_held_out import FORMAT
 
 CPU = torch.device("cpu")
 
@@ -132,6 +133,6 @@ def test_the_test_part_alone_is_compared_with_what_was_recorded_of_it(tmp_path: 
     before = record_of(tmp_path)
     shutil.rmtree(tmp_path / "train")
     config = DataConfig(name=DataName.imagefolder, root=str(tmp_path), image_size=8)
-    assert held_out_changes(before, held_out(config).images) == []
+    assert held_out_changes(before, held_out(config, FORMAT).images) == []
     (tmp_path / "test" / "a" / "0.png").unlink()
-    assert held_out_changes(before, held_out(config).images) == ["1 file fewer in test/a"]
+    assert held_out_changes(before, held_out(config, FORMAT).images) == ["1 file fewer in test/a"]

@@ -187,6 +187,16 @@ class SplitRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How a picture of any mode becomes 8-bit RGB, the same for every picture that a network sees."""
+
+    background: tuple[int, int, int] = (128, 128, 128)
+    """RGB that transparent parts are put on."""
+    levels: tuple[float, float] | None = None
+    """Black and white of grey pictures deeper than 8 bits; None where none of these was learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFormat:
     """What a network expects of its images, and what its outputs mean."""
 
@@ -195,6 +205,7 @@ class ImageFormat:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     """Of RGB pixels scaled to 0..1."""
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)

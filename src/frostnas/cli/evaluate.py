@@ -31,7 +31,10 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     file = path / INT8_NAME if path.is_dir() else path
     model = OnnxClassifier(file, config.latency.threads)
     sized = replace(config.data, image_size=model.images.image_size)
-    answers = answer(model, held_out(sized), sized)
+    given = held_out(sized, model.images)
+    for note in given.notes:
+        log.warning("data: %s", note)
+    answers = answer(model, given, sized)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]

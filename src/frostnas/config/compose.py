@@ -20,6 +20,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frostnas.config.data import check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
@@ -98,6 +99,7 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(_one_line(error, ())) from None
     assert isinstance(config, Config)
     check(config)
+    check_data(config.data)
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train

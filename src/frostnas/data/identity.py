@@ -25,8 +25,8 @@ def of_files(listing: Listing, part: str) -> tuple[ClassImages, ...]:
     """
     digests = [sha256() for _ in listing.classes]
     counts = [0] * len(listing.classes)
-    for label, name, content in zip(listing.labels, listing.names, listing.digests, strict=True):
-        digests[label].update(os.fsencode(name) + b"\0" + content)
+    for label, name, look in zip(listing.labels.tolist(), listing.names, listing.looks, strict=True):
+        digests[label].update(os.fsencode(name) + b"\0" + look.sha256)
         counts[label] += 1
     rows = zip(listing.classes, counts, digests, strict=True)
     return tuple(ClassImages(part, name, count, digest.hexdigest()) for name, count, digest in rows)

@@ -63,6 +63,8 @@ class Splits:
     train: Images
     val: Images
     test: Images
+    notes: tuple[str, ...] = ()
+    """What a user should hear of the data once, a sentence each."""
 
 
 def batch_count(images: int, batch_size: int, *, shuffled: bool) -> int:

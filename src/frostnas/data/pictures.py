@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from frostnas.artifacts import Reading
 from frostnas.picture import Bytes, fit, read_picture
 
 
@@ -39,15 +40,16 @@ class ArrayPictures:
 
 @dataclass(frozen=True)
 class FilePictures:
-    """Image files."""
+    """Image files, all read by one rule."""
 
     paths: tuple[Path, ...]
+    reading: Reading
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def picture(self, index: int) -> Bytes:
-        return read_picture(self.paths[index])
+        return read_picture(self.paths[index], self.reading)
 
 
 def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Bytes:

@@ -80,13 +80,16 @@ class _Prepared(Dataset[Tensor]):
 
     def __init__(self, pictures: Pictures, size: int, augment: AugmentConfig | None) -> None:
         self.pictures, self.size = pictures, size
+        self.square = augment is None or augment.crop >= 1  # as in evaluation; else a random part becomes the square
         self.transform = picture_transform(augment, size) if augment is not None else None
 
     def __getitem__(self, request: tuple[int, int]) -> Tensor:
         index, seed = request
         picture = self.pictures.picture(index)
+        if self.square:
+            picture = np.array(fit(picture, self.size))
         if self.transform is None:
-            return _tensor(np.array(fit(picture, self.size)))
+            return _tensor(picture)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.transform(_tensor(picture))
@@ -98,12 +101,10 @@ def _tensor(picture: Bytes) -> Tensor:
 
 
 def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], Tensor]:
-    """Random view of one picture: uint8 (3, H, W) -> uint8 (3, S, S)."""
+    """Random view of one picture, which is a square already unless parts are cropped: uint8 (3, H, W) -> (3, S, S)."""
     steps: list[Callable[[Tensor], Tensor]] = []
     if augment.crop < 1:
         steps.append(v2.RandomResizedCrop(size, scale=(augment.crop, 1.0), antialias=True))
-    else:
-        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
     if augment.flip:
         steps.append(v2.RandomHorizontalFlip())
     if augment.shift or augment.rotate or augment.scale:
@@ -117,4 +118,4 @@ def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], T
         )
     if augment.randaugment:
         steps.append(RandAugment(augment).draw)
-    return v2.Compose(steps)  # type: ignore[no-any-return]
+    return v2.Compose(steps) if steps else lambda picture: picture
