@@ -69,9 +69,10 @@ def layout_of(root: Path) -> Layout:
         if not odd:
             return Layout({})
     if odd:
+        like = "looks like a split whose name is" if len(odd) == 1 else "look like splits whose names are"
         raise InputError(
-            f"data.root={root}: {_named(odd)} look{'s' if len(odd) == 1 else ''} like a split but the name is not "
-            "understood; expected train, val (valid, validation, dev) and test, or a folder per class"
+            f"data.root={root}: {_named(odd)} {like} not understood; "
+            "expected train, val (valid, validation, dev) and test, or a folder per class"
         )
     found: dict[str, Path] = {}
     for role in (TRAIN, VAL, TEST):
