@@ -237,6 +237,8 @@ class TrainResult:
     weights_sha256: str
     seed: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What speaks against trusting the result."""
 
 
 @dataclass(frozen=True, slots=True)

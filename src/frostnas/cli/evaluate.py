@@ -38,6 +38,13 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
+    share = int(confusion.sum(1).max()) / len(answers.labels)
+    if right[:, 0].mean() <= share:
+        log.warning(
+            "top-1 of %.2f%% is no better than always answering the largest class (%.2f%%)",
+            100 * right[:, 0].mean(),
+            100 * share,
+        )
     timing, *others = (measure_files([file], config.latency, batch)[0] for batch in BATCHES)
     result = Evaluation(
         path=str(file),

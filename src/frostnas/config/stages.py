@@ -223,6 +223,16 @@ class DistillConfig:
     """Divides the logits of both."""
 
 
+class ClassWeights(Enum):
+    none = "none"
+    balanced = "balanced"
+
+
+class Sampler(Enum):
+    shuffled = "shuffled"
+    balanced = "balanced"
+
+
 @dataclass
 class TrainConfig:
     """Stage 3: StatAssist, QAT with GradBoost, frozen ranges."""
@@ -236,6 +246,10 @@ class TrainConfig:
     """Of these the last, with ranges and batch-norm statistics fixed."""
     calibration_batches: int = bounded(100, 1)
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
+    class_weights: ClassWeights = ClassWeights.none
+    """`balanced`: in the loss every class counts the same, however many images it has."""
+    sampler: Sampler = Sampler.shuffled
+    """`balanced`: every class is drawn equally often in an epoch of as many images: some repeated, some left out."""
     label_smoothing: float = bounded(0.0, 0, 1)
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""

@@ -11,7 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from frostnas.artifacts import Reading
+from frostnas.data.walk import shown
 from frostnas.picture import Bytes, fit, read_picture
+
+
+class PictureError(RuntimeError):
+    """A picture went away, or became another, while it was needed."""
 
 
 class Pictures(Protocol):
@@ -49,7 +54,14 @@ class FilePictures:
         return len(self.paths)
 
     def picture(self, index: int) -> Bytes:
-        return read_picture(self.paths[index], self.reading)
+        path = self.paths[index]
+        try:
+            return read_picture(path, self.reading)
+        except Exception as error:  # Pillow's readers raise whatever their format's parser does
+            raise PictureError(
+                f"{shown(path)}: could be read when the images were listed, and no longer "
+                f"({shown(f'{type(error).__name__}: {error}')})"
+            ) from None
 
 
 def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Bytes:

@@ -17,7 +17,7 @@ from frostnas.data.augment import erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
-from frostnas.data.pictures import Pictures
+from frostnas.data.pictures import PictureError, Pictures
 from frostnas.picture import Bytes, fit
 
 
@@ -50,10 +50,11 @@ class StreamedImages:
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
         device = self.labels.device
         normalise = Normalise(self.format, device)
-        plan = batch_indices(len(self), batch_size, seed)[skip:]
+        plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)[skip:]
         seeds = [derived_seed(seed or 0, number) for number in range(skip, skip + len(plan))]
         requests = [
             [(int(self.indices[batch[slot]]), derived_seed(own, slot)) for slot in slots_of(len(batch), part)]
@@ -66,13 +67,28 @@ class StreamedImages:
             pin_memory=device.type == "cuda",
             generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global generator
         )
-        for pixels, batch, own in zip(loader, plan, seeds, strict=True):
+        for pixels, batch, own in zip(_in_one_line(loader), plan, seeds, strict=True):
             slots = list(slots_of(len(batch), part))
             values = pixels.to(device, non_blocking=True).float().div_(255)
             if augment:
                 noise = torch.rand(6, len(batch), generator=torch.Generator().manual_seed(own))[:, slots]
                 values = erase_batch(values, self.augment, noise)
             yield normalise(values), self.labels[batch[slots].to(device)]
+
+
+class LoaderError(RuntimeError):
+    """A loader process died or could not do its work; one line says why, without its traceback."""
+
+
+def _in_one_line(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
+    try:
+        yield from loader
+    except Exception as error:  # of a loader process: its own class, with the traceback as its text
+        kind = type(error)
+        reason = (str(error).strip().splitlines() or [kind.__name__])[-1]
+        if kind is PictureError:
+            raise PictureError(reason.removeprefix(f"{kind.__module__}.{kind.__name__}: ")) from None
+        raise LoaderError(f"{reason}; data.workers=0 reads in this process, without shared memory") from None
 
 
 class _Prepared(Dataset[Tensor]):

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
-from frostnas.config import Config, TrainConfig
+from frostnas.config import Config, Sampler, TrainConfig
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Recipe, Saver, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, set_state
+from frostnas.training.balance import class_weights, guessing_doubt
 from frostnas.training.calibrate import calibrate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
@@ -62,7 +63,8 @@ def run(
             start_from(model, start)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
-        trainer = Trainer(model, recipe, options, steps, classes, world, teacher)
+        weights = class_weights(options, data.train.labels, classes)
+        trainer = Trainer(model, recipe, options, steps, classes, world, teacher, weights)
         with Saver(workspace, CHECKPOINT, identity, device) as saver:
             if saver.live is not None:
                 trainer.load_state_dict(saver.live)
@@ -72,7 +74,10 @@ def run(
         doubt = trainer.best.doubt(classes) if trainer.progress.epoch else None
         if doubt is not None:
             workspace.say(f"train: warning: {doubt}; lower train.optim.lr or train.optim.clip_norm, or train longer")
-        return _finish(trainer, data, net, saver.seconds)
+        result, state = _finish(trainer, data, net, saver.seconds)
+        for warning in result.warnings:
+            workspace.say(f"train: warning: {warning}")
+        return result, state
 
 
 def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tuple[TrainResult, dict[str, Tensor]]:
@@ -99,6 +104,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
         weights_sha256=weights_digest(weights),
         seed=recipe.seed,
         seconds=seconds,
+        warnings=(no_better,) if (no_better := guessing_doubt(fake_quant, data)) else (),
     )
     return result, weights
 
@@ -137,6 +143,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
         augment=True,
         skip=progress.step,
         part=(world.rank, world.size),
+        balanced=trainer.options.sampler is Sampler.balanced,
     )
     for pixels, labels in batches:
         trainer.step(pixels, labels)
