@@ -16,8 +16,13 @@ from frostnas.config.compose import compose_config, to_yaml
 def run(tmp_path: Path) -> Path:
     """A run of a folder of photos, measured on a board."""
     words = ["data=imagefolder", "data.root=photos", "data.image_size=48", "latency/target=ssh", "host=pi@board"]
-    (tmp_path / "config.yaml").write_text(to_yaml(compose_config([*words, "data.augment.flip=false"])))
-    return tmp_path
+    return a_run(tmp_path, *words, "data.augment.flip=false")
+
+
+def a_run(folder: Path, *words: str) -> Path:
+    (folder / "config.yaml").write_text(to_yaml(compose_config(words)))
+    (folder / "frostnas.log").touch()
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -63,21 +68,23 @@ def test_the_board_is_that_of_the_run_unless_another_is_named(run: Path, words: 
 
 def test_a_run_measured_here_or_on_foot_says_nothing_of_later_commands(tmp_path: Path) -> None:
     for words in (["latency/target=bundle"], []):
-        (tmp_path / "config.yaml").write_text(to_yaml(compose_config(words)))
+        a_run(tmp_path, *words)
         config = compose_config(["latency.rounds=3"])
         assert with_board_of_run(config, ["latency.rounds=3"], tmp_path) == config
 
 
 def test_where_there_is_no_run_the_config_stays_as_it_is(tmp_path: Path) -> None:
     config = compose_config()
-    assert with_data_of_run(config, [], tmp_path) is config is with_board_of_run(config, [], tmp_path)
+    for _ in range(2):
+        assert with_data_of_run(config, [], tmp_path) is config is with_board_of_run(config, [], tmp_path)
+        (tmp_path / "config.yaml").write_text("data: something of another program")
 
 
 @pytest.mark.parametrize(
     "text", ["data: [", "data: 3", "data: {image_size: big}", "data: {image_size: 2}", "{}", "\xff"]
 )
 def test_settings_that_cannot_be_read_are_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.yaml").write_bytes(text.encode("latin-1"))
+    (a_run(tmp_path) / "config.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"config\.yaml|data\.image_size=2") as caught:
         with_data_of_run(compose_config(), [], tmp_path)
     assert "\n" not in str(caught.value)

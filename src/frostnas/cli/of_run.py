@@ -12,6 +12,7 @@ from frostnas.config import Config, DataConfig, LatencyConfig, TargetName
 from frostnas.config.compose import read_stored
 
 SETTINGS = "config.yaml"  # in the run directory
+SIGNS = ("frostnas.log", "train.json")  # of a run: other folders may have a config.yaml too
 NAMES_DATA = ("data", "experiment")
 
 
@@ -40,10 +41,10 @@ def with_data_of_run(config: Config, overrides: Sequence[str], run_dir: Path) ->
     Raises:
         InputError: the run's settings cannot be read.
     """
-    path, keys = run_dir / SETTINGS, keys_of(overrides)
-    if not path.is_file() or any(key in NAMES_DATA for key in keys):
+    keys = keys_of(overrides)
+    if not _is_run(run_dir) or any(key in NAMES_DATA for key in keys):
         return config
-    data = read_stored(path, DataConfig, "data")
+    data = read_stored(run_dir / SETTINGS, DataConfig, "data")
     for key in keys:
         if key.startswith("data."):
             _copy(config.data, data, key.split(".")[1:])
@@ -56,13 +57,16 @@ def with_board_of_run(config: Config, overrides: Sequence[str], run_dir: Path) -
     Raises:
         InputError: the run's settings cannot be read.
     """
-    path = run_dir / SETTINGS
-    if not path.is_file() or any(key == "host" or key.startswith("latency/target") for key in keys_of(overrides)):
+    if not _is_run(run_dir) or any(key == "host" or key.startswith("latency/target") for key in keys_of(overrides)):
         return config
-    latency = read_stored(path, LatencyConfig, "latency")
+    latency = read_stored(run_dir / SETTINGS, LatencyConfig, "latency")
     if latency.target.name is not TargetName.ssh:
         return config
     return replace(config, latency=replace(config.latency, target=latency.target))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / SETTINGS).is_file() and any((folder / name).is_file() for name in SIGNS)
 
 
 def _copy(source: Any, target: Any, names: Sequence[str]) -> None:
