@@ -116,14 +116,17 @@ class ParetoRow:
     """One evaluated network of stage 2; `pareto.csv`."""
 
     network: str
-    """Its choices, encoded."""
-    predicted_ms: float
+    """Its choices, encoded; of a named network its name."""
+    latency_ms: float
+    """INT8, one image."""
     top1: float
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    """Validation accuracy, fake-quantized, as a fraction."""
     on_front: bool
     picked: bool
+    measured: bool = False
+    """Its latency was measured; otherwise the table predicts it."""
     alone: bool = False
-    """Not of the supernet: a named network, trained alone and its latency measured."""
+    """It was trained alone; otherwise its accuracy is that inside the supernet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class NetResult:
     """`net.json`: the network of stage 2."""
 
     KIND: ClassVar[str] = "net"
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     net: NetSpec
     strategy: str
@@ -139,19 +142,35 @@ class NetResult:
     predicted_ms: float
     cpu: str
     """The one that this latency is of."""
-    top1_supernet: float
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    top1: float
+    """Validation accuracy, fake-quantized, as a fraction."""
+    alone: bool
+    """It was trained alone; otherwise the accuracy is that inside the supernet."""
     evaluated: int
     """Distinct networks that were scored."""
     seed: int
     seconds: float
     weights_sha256: str | None = None
     """Of `net.safetensors`, what the search trained of the network; None where there is none."""
+    block: BlockSpec | None = None
+    """The one whose space was searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassImages:
+    """The images of one class in one part of a data set, by their content: what says that they are still the same."""
+
+    part: str
+    """`train`, `val` or `test`, what they are for; empty where one set is split."""
+    name: str
+    images: int
+    sha256: str
+    """Over the name in the class folder and the content of every file, or over the pixels where there are no files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which images were held out, so that numbers can be checked."""
+    """Which images there were and which were held out, so that numbers can be checked."""
 
     data: str
     seed: int
@@ -163,8 +182,20 @@ class SplitRecord:
     """None where the data set brings its own test split."""
     test_indices: tuple[int, ...] | None
     """Positions in the data set's own order; None where it brings its own test split."""
+    images: tuple[ClassImages, ...]
+    """All of them, part by part, in the order of the classes."""
     skipped: int = 0
     """Files that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a picture of any mode becomes 8-bit RGB, the same for every picture that a network sees."""
+
+    background: tuple[int, int, int] = (128, 128, 128)
+    """RGB that transparent parts are put on."""
+    levels: tuple[float, float] | None = None
+    """Black and white of grey pictures deeper than 8 bits; None where none of these was learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +207,7 @@ class ImageFormat:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     """Of RGB pixels scaled to 0..1."""
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +223,7 @@ class TrainResult:
     """`train.json`, beside `weights.safetensors`."""
 
     KIND: ClassVar[str] = "train"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     net: NetSpec
     images: ImageFormat
@@ -207,6 +239,8 @@ class TrainResult:
     weights_sha256: str
     seed: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What speaks against trusting the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +335,8 @@ class Evaluation:
 
     path: str
     images: int
+    part: str
+    """Which images these are, in words."""
     top1: float
     top5: float
     classes: tuple[ClassScore, ...]

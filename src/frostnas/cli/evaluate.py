@@ -1,15 +1,17 @@
-"""`frostnas evaluate`: an exported file on the test split of any data. Needs no torch, so that it runs on the board."""
+"""`frostnas evaluate`: an exported file on labelled images. Needs no torch, so that it runs on the board."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from frostnas.artifacts import Evaluation, Throughput
+from frostnas.cli.of_run import run_of
 from frostnas.cli.outcome import Outcome, writing
+from frostnas.cli.scored import check_exported, to_score
 from frostnas.config import Config
-from frostnas.data.held_out import held_out
 from frostnas.deploy.evaluation import answer, confusion_matrix, scores, worst
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
@@ -22,25 +24,35 @@ BATCHES = (1, 4, 16, 64)
 log = logging.getLogger(__name__)
 
 
-def evaluate(config: Config, path: Path | None, folder: Path | None = None) -> Outcome:
-    """Score an exported file, or a run's INT8 file, on the test split of the data.
+def evaluate(config: Config, overrides: Sequence[str], path: Path | None, out: Path | None = None) -> Outcome:
+    """Score an exported file, or a run's INT8 file, on the images that `to_score` finds for it.
 
-    The confusion matrix goes into ``folder``, or else beside the file, as `<file>.confusion.csv` and, where there is
+    The confusion matrix goes into ``out``, or else beside the file, as `<file>.confusion.csv` and, where there is
     matplotlib, `.png`, after the result was shown.
     """
-    path = path or Path(config.run_dir)
-    file = path / INT8_NAME if path.is_dir() else path
+    folder = run_of(config, path)
+    file = folder / INT8_NAME if path is None or path.is_dir() else path
+    check_exported(file)
     model = OnnxClassifier(file, config.latency.threads)
-    sized = replace(config.data, image_size=model.images.image_size)
-    given = held_out(sized)
-    answers = answer(model, given, sized)
+    scored = to_score(replace(config.data, image_size=model.images.image_size), overrides, folder, model.images)
+    for note in scored.pictures.notes:
+        log.warning("data: %s", note)
+    answers = answer(model, scored.pictures, scored.config)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
+    share = int(confusion.sum(1).max()) / len(answers.labels)
+    if right[:, 0].mean() <= share:
+        log.warning(
+            "top-1 of %.2f%% is no better than always answering the largest class (%.2f%%)",
+            100 * right[:, 0].mean(),
+            100 * share,
+        )
     timing, *others = (measure_files([file], config.latency, batch)[0] for batch in BATCHES)
     result = Evaluation(
         path=str(file),
         images=len(answers.labels),
+        part=scored.part,
         top1=float(right[:, 0].mean()),
         top5=float(right.any(1).mean()),
         classes=scores(confusion, classes),
@@ -51,9 +63,9 @@ def evaluate(config: Config, path: Path | None, folder: Path | None = None) -> O
             Throughput(batch, 1e3 * batch / one.p50) for batch, one in zip(BATCHES, (timing, *others), strict=True)
         ),
         size_bytes=file.stat().st_size,
-        mistakes=worst(answers, given, classes),
+        mistakes=worst(answers, scored.pictures, classes),
     )
-    return Outcome(result, view(*evaluation_grids(result)), lambda: _write(result, folder or file.parent, file.stem))
+    return Outcome(result, view(*evaluation_grids(result)), lambda: _write(result, out or file.parent, file.stem))
 
 
 def _write(result: Evaluation, folder: Path, stem: str) -> None:

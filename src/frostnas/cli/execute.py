@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from frostnas.config import Config
 
 PROFILE = "profile-latency"
+SHARED = ("search-net", "train")  # commands whose work several processes can do together
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Options:
     """`profile-latency`: the bundle to write; `evaluate`, `report`: the folder for their files."""
 
 
-Work = Callable[["Config", Path | None], "Outcome"]
+Work = Callable[["Config", Sequence[str], Path | None], "Outcome"]
 
 
 def execute(command: str, words: Sequence[str], options: Options) -> None:
@@ -49,6 +50,7 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
     if logging.lastResort is not None:  # what is logged outside a run directory
         logging.lastResort.setFormatter(ReadableFormatter("frostnas: %(message)s"))
     try:
+        _check_processes(command)
         if command == "predict":  # it has no config, and needs no library that reads one
             _predict(words, options)
         else:
@@ -61,6 +63,13 @@ def _working() -> None:
     """From here on an interrupt lets the work put its things in order."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _check_processes(command: str) -> None:
+    """Refuse several processes of torchrun where each would do all of the work, in one run directory."""
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and command not in SHARED:
+        raise InputError(f"{command}: works in one process; expected torchrun with {' or '.join(SHARED)} alone")
 
 
 def _predict(words: Sequence[str], options: Options) -> None:
@@ -79,12 +88,27 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
         from frostnas.cli.bundle import on_its_way
 
         config = on_its_way(config, overrides, options.out, path)
+    config = _of_run(command, config, overrides, path, bundled=options.out is not None)
     if options.cfg:
         print(to_yaml(config), end="")
     else:
         work = _work(command, options)
         _working()
-        _show(work(config, path), options)
+        _show(work(config, overrides, path), options)
+
+
+def _of_run(
+    command: str, config: Config, overrides: Sequence[str], path: Path | None, *, bundled: bool = False
+) -> Config:
+    """With the data and the board of the run that the command works on, where the command line names no others."""
+    from frostnas.cli.of_run import run_of, with_board_of_run, with_data_of_run
+
+    if command in ("zoo", "report") or (command == PROFILE and path is not None):  # which takes all from the bundle
+        return config
+    folder = run_of(config, path)
+    if command != "evaluate" and not bundled:  # it measures where it runs, on the board itself too
+        config = with_board_of_run(config, overrides, folder)
+    return with_data_of_run(config, overrides, folder)
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -117,23 +141,23 @@ def _work(command: str, options: Options) -> Work:
         case "zoo":
             from frostnas.cli.zoo import zoo
 
-            return lambda config, _: zoo(config)
+            return lambda config, overrides, _: zoo(config, overrides)
         case "evaluate":
             from frostnas.cli.evaluate import evaluate
 
-            return lambda config, path: evaluate(config, path, _folder(options))
+            return lambda config, overrides, path: evaluate(config, overrides, path, _folder(options))
         case "report":
             from frostnas.cli.report import report
 
-            return lambda config, path: report(config, path, _folder(options))
+            return lambda config, _, path: report(config, path, _folder(options))
         case "run":
             from frostnas.cli.run import chain
 
-            return lambda config, _: chain(config, _console(options), options.quiet, options.force)
+            return lambda config, _, __: chain(config, _console(options), options.quiet, options.force)
         case _:
             from frostnas.cli.run import stage
 
-            return lambda config, _: stage(command, config, _console(options), options.quiet, options.force)
+            return lambda config, _, __: stage(command, config, _console(options), options.quiet, options.force)
 
 
 def _folder(options: Options) -> Path | None:
@@ -189,7 +213,8 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     def task(composed: DictConfig) -> None:
         config = typed(composed)
         config.run_dir = HydraConfig.get().runtime.output_dir
-        _show(work(config, None), options)
+        given = list(HydraConfig.get().overrides.task)
+        _show(work(_of_run(command, config, given, None), given, None), options)
 
     sys.argv = [f"frostnas {command}", "--multirun", *swept]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from frostnas.artifacts import Reading
 from frostnas.cli.outcome import Outcome
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.errors import InputError
@@ -70,7 +71,7 @@ def _files(path: Path) -> Iterator[Path]:
 def _predict(model: OnnxClassifier, path: Path) -> Prediction:
     images = model.images
     try:
-        pixels = fit(_picture(path), images.image_size).transpose(2, 0, 1)  # (3, S, S)
+        pixels = fit(_picture(path, images.reading), images.image_size).transpose(2, 0, 1)  # (3, S, S)
     except InputError as error:
         return Prediction(str(path), error=str(error))
     chances = model.chances(normalised(pixels[None], images.mean, images.std))[0]
@@ -78,11 +79,11 @@ def _predict(model: OnnxClassifier, path: Path) -> Prediction:
     return Prediction(str(path), tuple(Guess(images.classes[i], float(chances[i])) for i in best))
 
 
-def _picture(path: Path) -> Bytes:
+def _picture(path: Path, reading: Reading) -> Bytes:
     if not path.is_file():
         raise InputError("no such file; expected an image")
     try:
-        return read_picture(path)
+        return read_picture(path, reading)
     except Exception as error:  # Pillow's readers raise whatever their format's parser does
         raise InputError(f"cannot be read as an image ({error})") from None
 

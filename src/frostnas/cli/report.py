@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from frostnas.artifacts import (
     NetResult,
     Stored,
     TrainResult,
+    damage,
     load,
     load_table,
     sha256_of,
@@ -22,6 +24,7 @@ from frostnas.artifacts import (
 from frostnas.cli.outcome import Outcome, writing
 from frostnas.config import Config
 from frostnas.config.yaml_files import LARGEST_YAML
+from frostnas.data.comparison import other_images
 from frostnas.errors import InputError
 from frostnas.readable import readable
 from frostnas.report.grids import RunSummary
@@ -45,7 +48,7 @@ def report(config: Config, path: Path | None, out: Path | None = None) -> Outcom
     if LatencyTable.KIND in values:
         values[LatencyTable.KIND] = load_table(folder / f"{LatencyTable.KIND}.json")
     target = (out or folder) / NAME
-    content = page(RunSummary(**values), folder, _stale(folder, stored), _settings(folder / "config.yaml")).encode(
+    content = page(RunSummary(**values), folder, _doubts(folder, stored), _settings(folder / "config.yaml")).encode(
         errors="backslashreplace"
     )
     with writing(target.parent):
@@ -60,6 +63,17 @@ def _settings(path: Path) -> str:
     if path.stat().st_size > LARGEST_YAML:
         return f"not shown: {path.stat().st_size:,} bytes; a config has fewer than {LARGEST_YAML:,}"
     return path.read_text(encoding="utf-8", errors="backslashreplace")
+
+
+def _doubts(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
+    """Artifacts whose files are damaged, or that were made from other files or images than those beside them."""
+    damaged = [f"{kind}.json: {said}" for kind, one in stored.items() for said in damage(folder, one.files)]
+    others = [
+        f"{later}.json was made with other {said} than {kind}.json"
+        for (kind, one), (later, two) in combinations(stored.items(), 2)
+        for said in other_images(one.provenance, two.provenance)
+    ]
+    return damaged + others + _stale(folder, stored)
 
 
 def _stale(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
