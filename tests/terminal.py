@@ -91,7 +91,7 @@ def colour_model(path: Path, classes: Sequence[str] = COLOURS) -> Path:
 
 def net_json(path: Path) -> Path:
     """A network of one layer, as `net=` takes it."""
-    save(path, NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, 1, 0, 0.0), Provenance())
+    save(path, NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, False, 1, 0, 0.0), Provenance())
     return path
 
 
