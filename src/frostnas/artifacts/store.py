@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ class Artifact(Protocol):
 
 
 T = TypeVar("T", bound=Artifact)
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class _Envelope:
     config: dict[str, Any]
     inputs: dict[str, str]
     data: Any
+    sha256: str = ""
+    """Of all the rest, so that damage is told from a result."""
+
+    def digest(self) -> str:
+        return sha256_of_value(replace(self, sha256=""))
 
 
 def sha256_of(path: Path) -> str:
@@ -96,6 +103,7 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
         provenance.inputs,
         value,
     )
+    envelope = replace(envelope, sha256=envelope.digest())
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
 
 
@@ -103,14 +111,15 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
     """Read an artifact of type ``kind``.
 
     Raises:
-        InputError: the file is missing, not JSON, another artifact, another schema, or does not fit the type.
+        InputError: the file is missing, not JSON, another artifact, another schema, holds a value outside the limits of
+            its type, or was changed after it was written.
     """
     path = Path(path)
     try:
         envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a frostnas {kind.KIND} artifact") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise InputError(f"{path}: not a frostnas {kind.KIND} artifact ({error})") from None
     if envelope.kind != kind.KIND:
         raise InputError(f"{path}: is a {envelope.kind} artifact; expected {kind.KIND}")
@@ -119,8 +128,46 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
             f"{path}: has schema {envelope.schema} (frostnas {envelope.frostnas_version}); "
             f"this frostnas {__version__} reads {kind.KIND} schema {kind.SCHEMA}"
         )
-    try:
-        value = msgspec.convert(envelope.data, kind)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from None
+    value = checked(path, envelope.data, kind)
+    if not _is_whole(envelope):
+        raise InputError(f"{path}: was changed after it was written; make it again")
     return Stored(value, Provenance(envelope.config, envelope.inputs))
+
+
+def _is_whole(envelope: _Envelope) -> bool:
+    try:
+        return envelope.digest() == envelope.sha256
+    except (OverflowError, RecursionError):  # a number or a nesting that `save` cannot have written
+        return False
+
+
+def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = True) -> Checked:
+    """``data`` of a file as a ``kind`` whose fields state their limits.
+
+    Args:
+        strict: false where numbers are words, as in CSV.
+
+    Raises:
+        InputError: a value does not fit its type, with the file, the field, the value and what is accepted.
+    """
+    try:
+        return msgspec.convert(data, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        wrong, _, place = str(error).partition(" - at `$")
+        key = place.rstrip("`").lstrip(".")
+        where = f"{key}{_value_at(data, key)}: " if key else ""
+        raise InputError(f"{path}: {where}{wrong}") from None
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply") from None
+
+
+def _value_at(data: Any, key: str) -> str:
+    """`=value` of a plain value at a place in msgspec's words; nothing of one that it does not name in full."""
+    for step in re.findall(r"[^.\[\]]+", key):
+        if isinstance(data, dict) and step in data:
+            data = data[step]
+        elif isinstance(data, list | tuple) and step.isdecimal() and int(step) < len(data):
+            data = data[int(step)]
+        else:
+            return ""
+    return f"={data!s:.40}" if isinstance(data, int | float | str) else ""
