@@ -3,8 +3,8 @@
 A field says by its type what it holds, and with that what it may be: ``top1: Fraction``. `store.load`, `read_rows` and
 the reader of an exported file's metadata convert by `msgspec`, which checks these limits in fields, in elements of
 tuples and in values of dicts alike, refuses NaN and infinity by every one of them, and names the place. Config fields
-have theirs by `config.fields`, since Hydra's typed configs know no annotated types. What several fields must agree on is
-in the `__post_init__` of their class.
+have theirs by `config.fields`, since Hydra's typed configs know no annotated types. What several fields must agree on
+is in the `__post_init__` of their class.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.errors import InputError
 from frostnas.picture import normalised
 
-BATCH = 256
+BATCH, BATCH_PIXELS = 256, 2**18
+"""The most images, and the most pixels, that go through the network at once."""
 
 
 def confusion_matrix(labels: NDArray[np.int64], named: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -51,7 +52,8 @@ def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers
             f"{', '.join(model.images.classes[:5])}…"
         )
     images, labels, ranked = model.images, [], []
-    for pixels, label in given.batches(BATCH, config):
+    batch = max(1, min(BATCH, BATCH_PIXELS // images.image_size**2))
+    for pixels, label in given.batches(batch, config):
         logits = model.logits(normalised(pixels, images.mean, images.std))
         ranked.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
         labels.append(label)

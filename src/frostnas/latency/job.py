@@ -8,11 +8,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
-from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
+from frostnas.artifacts import Host, Timing, checked, sha256_of, write_atomic
+from frostnas.artifacts.limits import Amount, Digest, Line, Slot, Whole
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 
@@ -48,6 +50,32 @@ class Results:
     """Of the models that this was asked for: mean ms per run by "node name|operation"."""
     outputs: dict[str, str]
     """Of the models that this was asked for: SHA-256 of the output for the agent's fixed input."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The agent's words about its machine."""
+
+    machine: Line
+    cpu: Line
+    cpu_flags: tuple[Slot, ...]
+    system: Line
+    emulated: bool
+    runtime_version: Line
+    governor: Line
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """`results.json`, with the limits of what may stand in it."""
+
+    facts: _Facts
+    cpus: tuple[Whole, ...]
+    manifest_sha256: Digest
+    operations: list[dict[Line, Amount]]
+    outputs: dict[Digest, Line]
+    samples: dict[Digest, Annotated[tuple[tuple[Amount, Amount], ...], Meta(min_length=1)]]
+    """Of every model and round: ms in a loop, ms with all models in turn."""
 
 
 class Job:
@@ -97,23 +125,28 @@ class Job:
         Raises:
             InputError: they were cut, edited, or are not those of this folder's models.
         """
-        results = read_results(self.folder / RESULTS, self.folder)
+        path = self.folder / RESULTS
+        said = read_results(path, self.folder)
+        missing = [name for name, digest in self.digests.items() if digest not in said.samples]
+        if missing:
+            raise InputError(f"{path}: holds no times of {missing[0]}; measure again")
+        facts = said.facts
         return Results(
-            host=host_of(results["facts"]),
-            runtime_version=results["facts"]["runtime_version"],
-            governor=results["facts"]["governor"],
-            cpus=tuple(results["cpus"]),
-            models={name: _measured(results["samples"][digest]) for name, digest in self.digests.items()},
-            operations=results["operations"],
-            outputs={name: results["outputs"].get(digest, "") for name, digest in self.digests.items()},
+            host=Host(facts.machine, facts.cpu, facts.cpu_flags, facts.system, facts.emulated),
+            runtime_version=facts.runtime_version,
+            governor=facts.governor,
+            cpus=said.cpus,
+            models={name: _measured(said.samples[digest]) for name, digest in self.digests.items()},
+            operations=said.operations,
+            outputs={name: said.outputs.get(digest, "") for name, digest in self.digests.items()},
         )
 
 
-def read_results(path: Path, folder: Path) -> dict[str, Any]:
+def read_results(path: Path, folder: Path) -> _Said:
     """The agent's results for the manifest in ``folder``.
 
     Raises:
-        InputError: the file is missing, was cut or edited, or holds other models.
+        InputError: the file is missing, was cut or edited, holds other models, or what no machine measures.
     """
     manifest_path = folder / MANIFEST
     try:
@@ -121,14 +154,14 @@ def read_results(path: Path, folder: Path) -> dict[str, Any]:
         given = results.pop("signature")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
     if results.get("manifest_sha256") != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
     key = json.loads(manifest_path.read_bytes())["key"]
     if hashlib.sha256((key + json.dumps(results, sort_keys=True)).encode()).hexdigest() != given:
         raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
-    return results
+    return checked(path, results, _Said)
 
 
 def host_of(said: Mapping[str, Any]) -> Host:
@@ -138,10 +171,10 @@ def host_of(said: Mapping[str, Any]) -> Host:
 
 def _manifest_in(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError):
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return manifest
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _measured(samples: Sequence[Sequence[float]]) -> Measured:
