@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -27,7 +28,7 @@ from frostnas.artifacts.limits import (
     Whole,
 )
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
-from frostnas.artifacts.store import checked, load, sha256_of, write_atomic
+from frostnas.artifacts.store import bytes_of, checked, load, sha256_of, write_atomic
 from frostnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -255,11 +256,12 @@ def read_rows(path: Path, csv_sha256: str) -> tuple[LatencyRow, ...]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected the rows of the latency table beside it")
-    if sha256_of(path) != csv_sha256:
+    content = bytes_of(path)
+    if hashlib.sha256(content).hexdigest() != csv_sha256:
         raise InputError(f"{path}: is not the file that its latency.json was written with; profile again")
     names = [column.name for column in fields(LatencyRow)]
     try:
-        lines = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+        lines = list(csv.reader(io.StringIO(content.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({error})") from None
     if lines[:1] != [names]:

@@ -23,6 +23,8 @@ class Artifact(Protocol):
     SCHEMA: ClassVar[int]
 
 
+MOST_BYTES = 2**26
+"""Of an artifact or a table; the indices of a million test images take 8 MB."""
 T = TypeVar("T", bound=Artifact)
 Checked = TypeVar("Checked")
 
@@ -61,8 +63,17 @@ class _Envelope:
     sha256: str = ""
     """Of all the rest, so that damage is told from a result."""
 
-    def digest(self) -> str:
-        return sha256_of_value(replace(self, sha256=""))
+
+def bytes_of(path: Path) -> bytes:
+    """A file of at most `MOST_BYTES`.
+
+    Raises:
+        InputError: it is larger.
+        OSError: it cannot be read.
+    """
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{path}: {size:,} bytes; expected at most {MOST_BYTES:,}")
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:
@@ -103,8 +114,17 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
         provenance.inputs,
         value,
     )
-    envelope = replace(envelope, sha256=envelope.digest())
+    envelope = replace(envelope, sha256=digest_of(msgspec.json.encode(envelope)))
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
+
+
+def digest_of(content: bytes) -> str | None:
+    """What stands in an artifact's file as `sha256`; None where the file holds what cannot have been written there."""
+    try:
+        plain = msgspec.json.decode(content)
+        return sha256_of_value({name: value for name, value in plain.items() if name != "sha256"})
+    except (OverflowError, RecursionError):  # of numbers past 64 bits
+        return None
 
 
 def load(path: str | Path, kind: type[T]) -> Stored[T]:
@@ -116,7 +136,8 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
     """
     path = Path(path)
     try:
-        envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
+        content = bytes_of(path)
+        envelope = msgspec.json.decode(content, type=_Envelope)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a frostnas {kind.KIND} artifact") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
@@ -129,16 +150,9 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
             f"this frostnas {__version__} reads {kind.KIND} schema {kind.SCHEMA}"
         )
     value = checked(path, envelope.data, kind)
-    if not _is_whole(envelope):
+    if digest_of(content) != envelope.sha256:
         raise InputError(f"{path}: was changed after it was written; make it again")
     return Stored(value, Provenance(envelope.config, envelope.inputs))
-
-
-def _is_whole(envelope: _Envelope) -> bool:
-    try:
-        return envelope.digest() == envelope.sha256
-    except (OverflowError, RecursionError):  # a number or a nesting that `save` cannot have written
-        return False
 
 
 def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = True) -> Checked:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from frostnas.artifacts import Host, Timing, checked, sha256_of, write_atomic
+from frostnas.artifacts import Host, Timing, bytes_of, checked, sha256_of, write_atomic
 from frostnas.artifacts.limits import Amount, Digest, Line, Slot, Whole
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
@@ -150,11 +150,13 @@ def read_results(path: Path, folder: Path) -> _Said:
     """
     manifest_path = folder / MANIFEST
     try:
-        results: dict[str, Any] = json.loads(path.read_bytes())
+        results: dict[str, Any] = json.loads(bytes_of(path))
         given = results.pop("signature")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+    except InputError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError, OSError):
         raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
     if results.get("manifest_sha256") != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
@@ -171,8 +173,8 @@ def host_of(said: Mapping[str, Any]) -> Host:
 
 def _manifest_in(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
+        manifest = json.loads(bytes_of(folder / MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
