@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+GRACE_S = 10.0
 ROOM = 6 * 2**30
 """Bytes of address space that a command may add: a runaway ends instead of the machine."""
 
@@ -25,10 +27,13 @@ class Done:
     """A command that ended, or was ended."""
 
     status: int | None
-    """None: it ran into its time limit."""
+    """None: it was killed, at its time limit or when it was to be."""
     out: str
     err: str
     peak_mb: float
+    seconds: float
+    orphans: list[int]
+    """Processes that it had started and that outlived it by `GRACE_S`."""
 
     @property
     def complaint(self) -> str:
@@ -40,22 +45,29 @@ class Done:
 class Commands:
     """The process that commands are forked from."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, checkpoint_s: float | None = None) -> None:
         self._folder = folder
         self._number = 0
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.commands"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.commands", json.dumps(checkpoint_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": str(self.temporary)},
         )
 
     def run(self, *words: str, limit_s: float = 120.0) -> Done:
-        """Run `frostnas WORDS`."""
+        """Run `frostnas WORDS`, and kill it after ``limit_s`` seconds."""
         self._number += 1
         out, err = (self._folder / f"{self._number}.{name}" for name in ("out", "err"))
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps([list(words), str(out), str(err), limit_s]) + "\n")
         self._process.stdin.flush()
-        status, peak_mb = json.loads(self._process.stdout.readline())
-        done = Done(status, out.read_text(errors="replace"), err.read_text(errors="replace"), peak_mb)
+        status, peak_mb, seconds, orphans = json.loads(self._process.stdout.readline())
+        said = [file.read_text(errors="replace") for file in (out, err)]
+        done = Done(status, *said, peak_mb, seconds, orphans)
         out.unlink()
         err.unlink()
         return done
@@ -68,16 +80,18 @@ class Commands:
 
 
 @contextmanager
-def commands(folder: Path) -> Iterator[Commands]:
-    """Args: folder: for the output of commands, meanwhile."""
-    made = Commands(folder)
+def commands(folder: Path, *, checkpoint_s: float | None = None) -> Iterator[Commands]:
+    """Args: folder: for the output of commands, meanwhile, and for their temporary files.
+    checkpoint_s: how often they save what they go on from; as they like by default.
+    """
+    made = Commands(folder, checkpoint_s=checkpoint_s)
     try:
         yield made
     finally:
         made.close()
 
 
-def _serve() -> None:
+def _serve(checkpoint_s: float | None) -> None:
     import torch
 
     import frostnas.cli.app
@@ -87,6 +101,10 @@ def _serve() -> None:
     import frostnas.cli.run  # noqa: F401
 
     torch.set_num_threads(1)
+    if checkpoint_s is not None:
+        for module in list(sys.modules.values()):
+            if module.__name__.startswith("frostnas.") and hasattr(module, "CHECKPOINT_SECONDS"):
+                module.CHECKPOINT_SECONDS = checkpoint_s
     for line in sys.stdin:
         words, out, err, limit_s = json.loads(line)
         process = os.fork()
@@ -120,19 +138,36 @@ def _command(words: Sequence[str], out: str, err: str) -> None:
         os._exit(status)
 
 
-def _ended(process: int, limit_s: float) -> tuple[int | None, float]:
-    """Exit status, None past the time limit, and peak memory in MB."""
-    end = time.monotonic() + limit_s
-    late = False
+def _ended(process: int, limit_s: float) -> tuple[int | None, float, float, list[int]]:
+    """Exit status, None past the time limit, peak memory in MB, seconds, and what it left running."""
+    start = time.monotonic()
+    killed = False
     while True:
         done, status, usage = os.wait4(process, os.WNOHANG)
         if done:
-            return None if late else os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
-        if not late and time.monotonic() > end:
-            late = True
-            os.killpg(process, 9)
+            break
+        if not killed and time.monotonic() > start + limit_s:
+            killed = True
+            os.kill(process, signal.SIGKILL)
         time.sleep(0.005)
+    end = time.monotonic()
+    while (left := _in_group(process)) and time.monotonic() < end + GRACE_S:
+        time.sleep(0.05)
+    for one in left:
+        os.kill(one, signal.SIGKILL)
+    return None if killed else os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, end - start, left
+
+
+def _in_group(group: int) -> list[int]:
+    """Living processes that a command, the leader of its process group, has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.append(int(path.parent.name))
+    return found
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(json.loads(sys.argv[1]))
