@@ -5,20 +5,18 @@ The quick selection reads a run made without training. `test_damage_to_a_real_ru
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from frostnas.artifacts import sha256_of
 from frostnas.deploy.runtime import SEAL, UNSEALED, sealed
 from tests.commands import Commands, Done, commands
 from tests.damage import ACCIDENTS, VALUES, leaves, put, resealed
@@ -52,17 +50,28 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+EVALUATE = ["data.image_size=8", "latency.round_ms=0.1", "--json"]
+
+
 @pytest.fixture(scope="module")
-def whole(runner: Commands, made: Path, picture: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each command gives of the undamaged run."""
-    found = {}
-    for name, words in (("report", []), ("predict", [str(picture)]), ("evaluate", ["data.image_size=8", "--json"])):
-        run = tmp_path_factory.mktemp(name) / "run"
+def whole(
+    runner: Commands, made: Path, picture: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Any]:
+    """What a command gives of the undamaged run."""
+
+    @cache
+    def of(command: str) -> Any:
+        run = tmp_path_factory.mktemp(command) / "run"
         shutil.copytree(made, run)
-        done = runner.run(name, str(run), *words)
+        done = runner.run(command, str(run), *words_of(command, picture))
         assert done.status == 0, done.err
-        found[name] = result(name, done, run)
-    return found
+        return result(command, done, run)
+
+    return of
+
+
+def words_of(command: str, picture: Path) -> list[str]:
+    return {"report": [], "predict": [str(picture)], "evaluate": EVALUATE}[command]
 
 
 def result(command: str, done: Done, run: Path) -> Any:
@@ -108,7 +117,6 @@ QUICK = {
     "report train.json": {"many-bits", "huge"},
     "report export.json": {"garbage", "one-bit-2"},
     "predict model.int8.onnx": {"one-bit-1", "cut-to-half", "empty", "huge"},
-    "evaluate model.int8.onnx": {"of-another-run", "one-bit-2"},
 }
 
 
@@ -118,7 +126,7 @@ def test_damage_is_named_or_without_effect(
     made: Path,
     other: Path,
     picture: Path,
-    whole: dict[str, Any],
+    whole: Callable[[str], Any],
     tmp_path: Path,
     command: str,
     name: str,
@@ -127,11 +135,10 @@ def test_damage_is_named_or_without_effect(
     run = tmp_path / "run"
     shutil.copytree(made, run)
     ACCIDENTS[accident](run / name, other / name)
-    words = {"report": [], "predict": [str(picture)], "evaluate": ["data.image_size=8", "--json"]}[command]
-    done = runner.run(command, str(run), *words)
+    done = runner.run(command, str(run), *words_of(command, picture))
     if accident == "of-another-run" and done.status == 0:
         return  # a whole file of another run, which nothing says is not this one's
-    check(done, lambda: bool(result(command, done, run) == whole[command]))
+    check(done, lambda: bool(result(command, done, run) == whole(command)))
 
 
 def hostile_artifacts(made: Path, name: str) -> list[tuple[tuple[str | int, ...], Any]]:
@@ -144,7 +151,7 @@ def hostile_artifacts(made: Path, name: str) -> list[tuple[tuple[str | int, ...]
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        pytest.param(name, part, marks=[] if part == 0 else [pytest.mark.slow])
+        pytest.param(name, part, marks=[] if (name, part) == ("net.json", 0) else [pytest.mark.slow])
         for name in ARTIFACTS
         for part in range(8)
     ],
@@ -152,8 +159,8 @@ def hostile_artifacts(made: Path, name: str) -> list[tuple[tuple[str | int, ...]
 def test_a_value_that_cannot_be_is_named_by_its_place(
     runner: Commands, made: Path, tmp_path: Path, name: str, part: int
 ) -> None:
-    """With a digest that fits: limits alone keep it out. What is within them is shown or used like any other."""
-    for place, value in hostile_artifacts(made, name)[part::8][: 4 if part == 0 else None]:
+    """With a digest that fits: limits alone keep it out. What is within them is shown like any other."""
+    for place, value in hostile_artifacts(made, name)[part::8]:
         run = tmp_path / "run"
         shutil.copytree(made, run)
         resealed(run / name, lambda data, place=place, value=value: put(data, place, value))  # type: ignore[misc]
@@ -162,90 +169,6 @@ def test_a_value_that_cannot_be_is_named_by_its_place(
         if done.status:
             assert str(run / name) in done.complaint, (place, value, done.err)
         shutil.rmtree(run)
-
-
-@pytest.mark.parametrize(
-    ("name", "place", "value", "named"),
-    [
-        ("train.json", ("weight_bits",), 0, "weight_bits=0"),
-        ("train.json", ("weight_bits",), 64, "weight_bits=64"),
-        ("train.json", ("images", "std"), [0, 0, 0], "images.std[0]=0"),
-        ("train.json", ("images", "classes"), ["a", "b", "c"], "images.classes: 3 names; expected 10"),
-        ("train.json", ("images", "image_size"), 16, "images.image_size=16"),
-        ("latency.json", ("calibration", "hot"), -1.0, "calibration.hot=-1.0"),
-        ("net.json", ("net", "layers", 0, "out_channels"), 2**63, f"net.layers[0].out_channels={2**63}"),
-        ("net.json", ("net", "layers", 0, "out_channels"), 2**16, "weights: expected at most 100,000,000"),
-        ("block.json", ("block", "reuse"), "squeeze_" + "9" * 5000, "reuse=squeeze_999"),
-        ("block.json", ("block", "spatial"), "warp", "spatial=warp"),
-        ("export.json", ("int8", "path"), "../../etc/passwd", "int8.path="),
-        ("export.json", ("int8", "sha256"), "f" * 63, "int8.sha256="),
-    ],
-)
-def test_limits_of_artifacts(
-    runner: Commands, made: Path, tmp_path: Path, name: str, place: tuple[str | int, ...], value: Any, named: str
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(made, run)
-    resealed(run / name, lambda data: put(data, place, value))
-    done = runner.run("report", str(run))
-    assert done.status == 2
-    assert f"{run / name}: " in done.complaint and named in done.complaint
-
-
-@pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "text", "", "-1", "1e400"])
-@pytest.mark.parametrize("column", ["hot_ms_p50", "in_channels", "expand"])
-def test_a_table_with_fitting_digest_and_no_number_is_named_by_line_and_column(
-    runner: Commands, made: Path, tmp_path: Path, value: str, column: str
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(made, run)
-    rows = list(csv.reader((run / "latency.csv").read_text().splitlines()))
-    rows[2][rows[0].index(column)] = value
-    (run / "latency.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
-    resealed(run / "latency.json", lambda data: put(data, ("csv_sha256",), sha256_of(run / "latency.csv")))
-    done = runner.run("zoo", f"table={run / 'latency.json'}")
-    assert done.status == 2
-    assert f"latency.csv: line 3: {column}=" in done.complaint
-
-
-METADATA = [
-    ("image_size", "1000000"),
-    ("image_size", "-1"),
-    ("image_size", "0"),
-    ("image_size", "8.5"),
-    ("image_size", "text"),
-    ("image_size", '"8"'),
-    ("image_size", "16"),
-    ("image_size", ""),
-    ("classes", '["a", "b", "c"]'),
-    ("classes", "[]"),
-    ("classes", "{}"),
-    ("classes", "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"),
-    ("classes", "[" * 100_000),
-    ("mean", "[0, 0]"),
-    ("mean", "[NaN, 0, 0]"),
-    ("mean", "[1e999, 0, 0]"),
-    ("mean", "0.5"),
-    ("std", "[0, 0, 0]"),
-    ("std", "[0.5, 0.5, -0.5]"),
-    ("std", "[1e-320, 1, 1]"),
-    ("std", "null"),
-]
-
-
-@pytest.mark.parametrize(("key", "value"), METADATA)
-@pytest.mark.parametrize("command", ["predict", pytest.param("evaluate", marks=pytest.mark.slow)])
-def test_metadata_that_cannot_be_is_named_by_its_key(
-    runner: Commands, made: Path, picture: Path, tmp_path: Path, command: str, key: str, value: str
-) -> None:
-    model = onnx.load(made / "model.int8.onnx")
-    said = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, said | {key: value, SEAL: UNSEALED})
-    path = tmp_path / "model.onnx"
-    path.write_bytes(sealed(model.SerializeToString()))
-    done = runner.run(command, str(path), *([str(picture)] if command == "predict" else []))
-    assert done.status == 2 and done.peak_mb < MOST_MB
-    assert str(path) in done.complaint and (key in done.complaint or "metadata asks for" in done.complaint)
 
 
 def graph_of(tensor: int) -> bytes:
@@ -271,7 +194,7 @@ def graph_of(tensor: int) -> bytes:
     return sealed(model.SerializeToString())
 
 
-@pytest.mark.parametrize("tensor", [2**28, 2**40, 2**62])
+@pytest.mark.parametrize("tensor", [2**28, 2**62])
 def test_a_file_with_a_tensor_that_is_too_large_is_refused(
     runner: Commands, picture: Path, tmp_path: Path, tensor: int
 ) -> None:

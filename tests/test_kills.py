@@ -1,6 +1,6 @@
 """Killed at random points and started again, every stage and `run` end with the artifacts of an undisturbed run.
 
-The commands start from a process that has imported everything, so that kills land in their work. Checkpoints are written
+The commands start from a process that has imported everything, so that kills land in their work, and write checkpoints
 after every step. `FROSTNAS_KILL_SEED=N` gives other points; the seed is printed.
 """
 
@@ -65,7 +65,7 @@ def files_in(run: Path) -> set[str]:
 
 
 def survive(runner: Commands, run: Path, words: list[str], before: Path, kills: int, rng: random.Random) -> None:
-    """Run a command in ``run``, which is a copy of ``before``, until it was killed ``kills`` times and then finished."""
+    """Run a command in ``run``, a copy of ``before``, until it was killed ``kills`` times, and then to its end."""
     undisturbed = runner.run(*words, limit_s=1800)
     assert undisturbed.status == 0, undisturbed.err
     shutil.rmtree(run)

@@ -170,7 +170,7 @@ def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = 
         wrong, _, place = str(error).partition(" - at `$")
         key = place.rstrip("`").lstrip(".")
         where = f"{key}{_value_at(data, key)}: " if key else ""
-        raise InputError(f"{path}: {where}{wrong}") from None
+        raise InputError(f"{path}: {where}{wrong:.300}") from None
     except RecursionError:
         raise InputError(f"{path}: is nested too deeply") from None
 
