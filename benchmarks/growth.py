@@ -2,11 +2,11 @@
 
     python benchmarks/growth.py [images] [workloads] [candidates] [--small]
 
-Each number is the most that one process of a command held, in MB, and its wall time. Images: one epoch of training over
-an image folder that is streamed (`data.in_memory_mb=0`), of files of 32 x 32 pixels. Workloads: `profile-latency` over
-spaces of more and more widths. Candidates: `search-net` that scores more and more networks with one supernet. Writes its
-rows into benchmarks/results/growth.csv, over those of the same axis, and prints them. `--small` takes two small sizes of
-each axis and writes nothing: it shows that the script works.
+Each number is the most that the main process of a command held, in MB, and its wall time. Images: one epoch of training
+over an image folder that is streamed (`data.in_memory_mb=0`), of files of 32 x 32 pixels. Workloads: `profile-latency`
+over spaces of more and more widths. Candidates: `search-net` that scores more and more networks with one supernet.
+Writes its rows into benchmarks/results/growth.csv, over those of the same axis, and prints them. `--small` takes two
+small sizes of each axis and writes nothing: it shows that the script works.
 """
 
 from __future__ import annotations

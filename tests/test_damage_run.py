@@ -15,7 +15,7 @@ import pytest
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency.agent import signature
-from frostnas.latency.job import Job
+from frostnas.latency.job import Job, read_results
 from frostnas.latency.models import network_model
 from frostnas.latency.targets import run_agent
 from frostnas.latency.targets.follow import AGENT
@@ -235,7 +235,7 @@ def test_results_that_no_machine_measures_are_refused_by_place_though_their_sign
             put(results, place, value)
             path.write_text(json.dumps(results | {"signature": signature(results, key)}))
             try:
-                prepared(folder).session()
+                read_results(path, folder)
             except InputError as error:
                 assert "results.json" in str(error) and "\n" not in str(error)
                 refused += 1
