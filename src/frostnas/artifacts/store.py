@@ -114,7 +114,7 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
         provenance.inputs,
         value,
     )
-    envelope = replace(envelope, sha256=digest_of(msgspec.json.encode(envelope)))
+    envelope = replace(envelope, sha256=digest_of(msgspec.json.encode(envelope)) or "")
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
 
 
