@@ -14,6 +14,7 @@ from frostnas.artifacts import (
     BlockResult,
     BlockSpec,
     CandidateCosts,
+    ClassImages,
     Contender,
     ExportReport,
     HeadSpec,
@@ -61,7 +62,7 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     trained = TrainResult(
         net=SPEC,
         images=digits,
-        split=SplitRecord("digits", 0, 1000, 200, 2, 0.2, (3, 5)),
+        split=SplitRecord("digits", 0, 1000, 200, 2, 0.2, (3, 5), (ClassImages("", "0", 1202, "0" * 64),)),
         weight_bits=7,
         signed_activations=False,
         fp32=accuracy,
@@ -77,7 +78,7 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     found: list[tuple[Artifact, dict[str, str]]] = [
         (_block(seed), {}),
         (replace(rows, rows=(), csv_sha256=write_rows(folder / "latency.csv", rows.rows)), {}),
-        (NetResult(SPEC, "evolution", 2.0, 1.9, "a CPU", 0.9, 17 + seed, seed, 1.5, weights), {}),
+        (NetResult(SPEC, "evolution", 2.0, 1.9, "a CPU", 0.9, False, 17 + seed, seed, 1.5, weights, BLOCK), {}),
         (trained, {"net": sha256_of_value(SPEC)}),
         (
             ExportReport(_file(int8, 0.8), _file(fp32, 0.8 + seed / 100), 0.8, 1.0, 0.02, "onnxruntime", 1, ()),

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from frostnas.deploy.runtime import SEAL, UNSEALED, sealed
-from tests.commands import Commands, Done, commands
 from tests.damage import ACCIDENTS, VALUES, leaves, put, resealed
+from tests.forked import Commands, Done, commands
 from tests.made_run import make_run
 
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]

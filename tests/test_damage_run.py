@@ -20,8 +20,8 @@ from frostnas.latency.models import network_model
 from frostnas.latency.targets import run_agent
 from frostnas.latency.targets.follow import AGENT
 from frostnas.quant import Scheme
-from tests.commands import Commands, Done, commands
 from tests.damage import ACCIDENTS, VALUES, leaves, put
+from tests.forked import Commands, Done, commands
 from tests.latency_parts import NET
 from tests.made_run import make_run
 from tests.tiny import TINY
@@ -36,9 +36,6 @@ STAGES = {
     "train": ("train.json", "train*", ["train.csv", "ranges.csv"], ["weights.safetensors"]),
 }
 """Stage -> its artifact, its checkpoints, its metrics, and its weights."""
-BY_OUTPUTS = pytest.mark.xfail(
-    strict=False, reason="the pipeline does not check the files that a stage has written yet"
-)
 BY_CHECKPOINTS = pytest.mark.xfail(strict=False, reason="checkpoints have no digest yet")
 BY_METRICS = pytest.mark.xfail(strict=False, reason="rows of a damaged metrics file are kept as they are")
 
@@ -98,7 +95,7 @@ def check(done: Done, run: Path, finished: Path, artifacts: list[str], files: li
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accident", ACCIDENTS)
-@pytest.mark.parametrize("name", [*READ, *(pytest.param(name, marks=BY_OUTPUTS) for name in MADE)])
+@pytest.mark.parametrize("name", [*READ, *MADE])
 def test_run_sees_damage_to_what_it_finds_done(
     runner: Commands, finished: Path, other: Path, tmp_path: Path, name: str, accident: str
 ) -> None:
@@ -122,7 +119,6 @@ def damaged_stage(finished: Path, tmp_path: Path, stage: str) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("accident", ACCIDENTS)
 @pytest.mark.parametrize("stage", STAGES)
-@BY_CHECKPOINTS
 def test_a_damaged_checkpoint_does_not_change_the_result(
     runner: Commands, finished: Path, other: Path, tmp_path: Path, stage: str, accident: str
 ) -> None:

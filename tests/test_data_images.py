@@ -141,5 +141,5 @@ def test_a_missing_public_data_set_is_said_with_its_folder(name: DataName, tmp_p
 
 
 def test_a_class_that_cannot_be_split_is_an_input_error() -> None:
-    with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: cannot split 3 images"):
-        stratified(np.array([0, 0, 1]), 0.5, 0, "data.val_fraction")
+    with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: too few images to split in class b \(1\)"):
+        stratified(np.array([0, 0, 1]), ("a", "b"), 0.5, 0, "data.val_fraction")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.commands import Commands, commands
+from tests.forked import Commands, commands
 from tests.made_run import make_run
 from tests.test_damage_run import WORDS
 from tests.test_kills import MADE, content

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Commands, commands
+from tests.forked import Commands, commands
 from tests.made_run import make_run
 from tests.test_damage_run import WORDS, facts
 
@@ -35,7 +35,7 @@ KILLS = {"search-block": 10, "profile-latency": 8, "search-net": 10, "train": 10
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with commands(tmp_path_factory.mktemp("said"), checkpoint_s=0.0) as made:
+    with commands(tmp_path_factory.mktemp("said")) as made:
         yield made
 
 
@@ -98,7 +98,7 @@ def test_killed_and_started_again_it_ends_with_equal_artifacts(
             (before / name).parent.mkdir(exist_ok=True)
             shutil.copy(finished / name, before / name)
     shutil.copytree(before, run)
-    words = [stage, f"run_dir={run}", *WORDS]
+    words = [stage, f"run_dir={run}", "checkpoint_s=0", *WORDS]
     if stage == "run":  # on the table of the undisturbed run: what is measured differs
         words.append(f"table={finished / 'latency.json'}")
     survive(runner, run, words, before, KILLS[stage], random.Random(f"{SEED} {stage}"))
@@ -115,7 +115,7 @@ def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_o
     print(f"FROSTNAS_KILL_SEED={SEED}")
     made = make_run(tmp_path / "made")
     words = ["train", "data.image_size=8", "train.float_epochs=1", "train.epochs=2", "train.frozen_epochs=1"]
-    words += [f"net={made / 'net.json'}", "train.batch_size=256"]
+    words += ["checkpoint_s=0", f"net={made / 'net.json'}", "train.batch_size=256"]
     undisturbed, before, run = (tmp_path / name for name in ("undisturbed", "before", "run"))
     before.mkdir()
     assert runner.run(*words, f"run_dir={undisturbed}").status == 0

@@ -88,7 +88,7 @@ def test_whatever_takes_the_place_of_a_value_loads_or_is_refused_in_one_line(
 
 def test_a_digit_that_was_changed_is_seen(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "net.json"
-    path.write_text((made / "net.json").read_text().replace('"top1_supernet": 0.9', '"top1_supernet": 0.8'))
+    path.write_text((made / "net.json").read_text().replace('"top1": 0.9', '"top1": 0.8'))
     with pytest.raises(InputError, match=r"net\.json: was changed after it was written"):
         load(path, NetResult)
 
@@ -139,6 +139,8 @@ METADATA = [
     ("std", "[0.5, 0.5, -0.5]"),
     ("std", "[1e-320, 1, 1]"),
     ("std", "null"),
+    ("background", "[0, 0, 256]"),
+    ("levels", "[NaN, 1]"),
 ]
 
 

@@ -41,6 +41,8 @@ NoChannels = Annotated[int, Meta(ge=0, le=2**16)]
 Classes = Annotated[int, Meta(ge=1, le=2**16)]
 Pixels = Annotated[int, Meta(ge=1, le=1024)]
 """Side of a square image or feature map; `data.image_size` goes as far."""
+Level = Annotated[int, Meta(ge=0, le=255)]
+"""Of one colour of an 8-bit pixel."""
 Kernel = Annotated[int, Meta(ge=1, le=31)]
 Stride = Annotated[int, Meta(ge=1, le=16)]
 Expansion = Annotated[float, Meta(ge=1, le=64)]

@@ -15,6 +15,7 @@ from frostnas.artifacts.limits import (
     FileName,
     Finite,
     Fraction,
+    Level,
     Line,
     Mean,
     Pixels,
@@ -144,14 +145,17 @@ class ParetoRow:
     """One evaluated network of stage 2; `pareto.csv`."""
 
     network: Line
-    """Its choices, encoded."""
-    predicted_ms: Amount
+    """Its choices, encoded; of a named network its name."""
+    latency_ms: Amount
+    """INT8, one image."""
     top1: Fraction
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    """Validation accuracy, fake-quantized, as a fraction."""
     on_front: bool
     picked: bool
+    measured: bool = False
+    """Its latency was measured; otherwise the table predicts it."""
     alone: bool = False
-    """Not of the supernet: a named network, trained alone and its latency measured."""
+    """It was trained alone; otherwise its accuracy is that inside the supernet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class NetResult:
     """`net.json`: the network of stage 2."""
 
     KIND: ClassVar[str] = "net"
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     net: NetSpec
     strategy: Slot
@@ -167,19 +171,35 @@ class NetResult:
     predicted_ms: Amount
     cpu: Line
     """The one that this latency is of."""
-    top1_supernet: Fraction
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    top1: Fraction
+    """Validation accuracy, fake-quantized, as a fraction."""
+    alone: bool
+    """It was trained alone; otherwise the accuracy is that inside the supernet."""
     evaluated: Whole
     """Distinct networks that were scored."""
     seed: Whole
     seconds: Amount
     weights_sha256: Digest | None = None
     """Of `net.safetensors`, what the search trained of the network; None where there is none."""
+    block: BlockSpec | None = None
+    """The one whose space was searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassImages:
+    """The images of one class in one part of a data set, by their content: what says that they are still the same."""
+
+    part: Literal["train", "val", "test", ""]
+    """`train`, `val` or `test`, what they are for; empty where one set is split."""
+    name: Line
+    images: Whole
+    sha256: Digest
+    """Over the name in the class folder and the content of every file, or over the pixels where there are no files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which images were held out, so that numbers can be checked."""
+    """Which images there were and which were held out, so that numbers can be checked."""
 
     data: Line
     seed: Whole
@@ -191,8 +211,20 @@ class SplitRecord:
     """None where the data set brings its own test split."""
     test_indices: tuple[Whole, ...] | None
     """Positions in the data set's own order; None where it brings its own test split."""
+    images: tuple[ClassImages, ...]
+    """All of them, part by part, in the order of the classes."""
     skipped: Whole = 0
     """Files that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a picture of any mode becomes 8-bit RGB, the same for every picture that a network sees."""
+
+    background: tuple[Level, Level, Level] = (128, 128, 128)
+    """RGB that transparent parts are put on."""
+    levels: tuple[Finite, Finite] | None = None
+    """Black and white of grey pictures deeper than 8 bits; None where none of these was learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +236,7 @@ class ImageFormat:
     mean: tuple[Mean, Mean, Mean]
     std: tuple[Std, Std, Std]
     """Of RGB pixels scaled to 0..1."""
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +252,7 @@ class TrainResult:
     """`train.json`, beside `weights.safetensors`."""
 
     KIND: ClassVar[str] = "train"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     net: NetSpec
     images: ImageFormat
@@ -235,6 +268,8 @@ class TrainResult:
     weights_sha256: Digest
     seed: Whole
     seconds: Amount
+    warnings: tuple[Line, ...] = ()
+    """What speaks against trusting the result."""
 
     def __post_init__(self) -> None:
         named, outputs = len(self.images.classes), self.net.head.classes
@@ -326,6 +361,8 @@ class Evaluation:
 
     path: str
     images: int
+    part: str
+    """Which images these are, in words."""
     top1: float
     top5: float
     classes: tuple[ClassScore, ...]

@@ -6,12 +6,14 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from frostnas.artifacts.results import ImageFormat, SplitRecord
 from frostnas.errors import InputError
 from frostnas.version import __version__
 
@@ -37,6 +39,12 @@ class Provenance:
     """The part of the resolved config that the stage reads."""
     inputs: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every input: of a file's bytes, or of a spec's canonical JSON."""
+    split: SplitRecord | None = None
+    """The images, where it was made from any."""
+    images: ImageFormat | None = None
+    """How they were seen."""
+    threads: int | None = None
+    """That torch computed on: another number sums in another order, so that other last bits come out."""
 
     @property
     def config_sha256(self) -> str:
@@ -49,6 +57,8 @@ class Stored(Generic[T]):
 
     value: T
     provenance: Provenance
+    files: dict[str, str]
+    """SHA-256 of every file that belongs to it, by its path from the artifact's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,10 @@ class _Envelope:
     config: dict[str, Any]
     inputs: dict[str, str]
     data: Any
+    split: SplitRecord | None = None
+    images: ImageFormat | None = None
+    threads: int | None = None
+    files: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
     """Of all the rest, so that damage is told from a result."""
 
@@ -103,8 +117,12 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
 
 
-def save(path: Path, value: Artifact, provenance: Provenance) -> None:
-    """Write an artifact as indented JSON."""
+def save(path: Path, value: Artifact, provenance: Provenance, files: dict[str, str] | None = None) -> None:
+    """Write an artifact as indented JSON.
+
+    Args:
+        files: SHA-256 of the files that belong to it, by their paths from its folder.
+    """
     envelope = _Envelope(
         value.KIND,
         value.SCHEMA,
@@ -113,6 +131,10 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
         provenance.config,
         provenance.inputs,
         value,
+        provenance.split,
+        provenance.images,
+        provenance.threads,
+        files or {},
     )
     envelope = replace(envelope, sha256=digest_of(msgspec.json.encode(envelope)) or "")
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
@@ -152,7 +174,8 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
     value = checked(path, envelope.data, kind)
     if digest_of(content) != envelope.sha256:
         raise InputError(f"{path}: was changed after it was written; make it again")
-    return Stored(value, Provenance(envelope.config, envelope.inputs))
+    made = Provenance(envelope.config, envelope.inputs, envelope.split, envelope.images, envelope.threads)
+    return Stored(value, made, envelope.files)
 
 
 def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = True) -> Checked:
@@ -185,3 +208,14 @@ def _value_at(data: Any, key: str) -> str:
         else:
             return ""
     return f"={data!s:.40}" if isinstance(data, int | float | str) else ""
+
+
+def damage(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """What is wrong with the files of an artifact in ``folder``, a sentence each."""
+    found = []
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is gone")
+        elif sha256_of(folder / name) != digest:
+            found.append(f"{name} is not the file that was written")
+    return found

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 PROFILE = "profile-latency"
+SHARED = ("search-net", "train")  # commands whose work several processes can do together
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
     """Run one command; on failure leave the process with one line and its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _check_processes(command)
         if command == "predict":  # it has no config, and needs no library that reads one
             _predict(words, options)
         else:
@@ -51,6 +53,13 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
         _leave("interrupted; the same command goes on from here", INTERRUPTED)
     except (RuntimeError, OSError, ArithmeticError) as error:
         _leave(f"failed: {type(error).__name__}: {error}", FAILED)
+
+
+def _check_processes(command: str) -> None:
+    """Refuse several processes of torchrun where each would do all of the work, in one run directory."""
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and command not in SHARED:
+        raise InputError(f"{command}: works in one process; expected torchrun with {' or '.join(SHARED)} alone")
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -77,10 +86,25 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
         from frostnas.cli.bundle import on_its_way
 
         config = on_its_way(config, overrides, options.out, path)
+    config = _of_run(command, config, overrides, path, bundled=options.out is not None)
     if options.cfg:
         print(to_yaml(config), end="")
     else:
-        _show(_work(command, config, path, options), options)
+        _show(_work(command, config, overrides, path, options), options)
+
+
+def _of_run(
+    command: str, config: Config, overrides: Sequence[str], path: Path | None, *, bundled: bool = False
+) -> Config:
+    """With the data and the board of the run that the command works on, where the command line names no others."""
+    from frostnas.cli.of_run import run_of, with_board_of_run, with_data_of_run
+
+    if command in ("zoo", "report") or (command == PROFILE and path is not None):  # which takes all from the bundle
+        return config
+    folder = run_of(config, path)
+    if command != "evaluate" and not bundled:  # it measures where it runs, on the board itself too
+        config = with_board_of_run(config, overrides, folder)
+    return with_data_of_run(config, overrides, folder)
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -97,17 +121,17 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
     return overrides, Path(paths[0]) if paths else None
 
 
-def _work(command: str, config: Config, path: Path | None, options: Options) -> Outcome:
+def _work(command: str, config: Config, overrides: Sequence[str], path: Path | None, options: Options) -> Outcome:
     """Each branch imports what it needs, and no more."""
     match command:
         case "zoo":
             from frostnas.cli.zoo import zoo
 
-            return zoo(config)
+            return zoo(config, overrides)
         case "evaluate":
             from frostnas.cli.evaluate import evaluate
 
-            return evaluate(config, path)
+            return evaluate(config, overrides, path)
         case "report":
             from frostnas.cli.report import report
 
@@ -154,7 +178,8 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     def task(composed: DictConfig) -> None:
         config = typed(composed)
         config.run_dir = HydraConfig.get().runtime.output_dir
-        _show(_work(command, config, None, options), options)
+        given = list(HydraConfig.get().overrides.task)
+        _show(_work(command, _of_run(command, config, given, None), given, None, options), options)
 
     sys.argv = [f"frostnas {command}", "--multirun", *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is

@@ -7,6 +7,7 @@ from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
     BudgetConfig,
+    ClassWeights,
     DistillConfig,
     ExportConfig,
     LatencyConfig,
@@ -14,6 +15,7 @@ from frostnas.config.stages import (
     Precision,
     ProxyConfig,
     RuntimeName,
+    Sampler,
     SearchBlockConfig,
     SearchNetConfig,
     Strategy,
@@ -26,6 +28,7 @@ __all__ = [
     "AugmentConfig",
     "BlockSpaceConfig",
     "BudgetConfig",
+    "ClassWeights",
     "Config",
     "DataConfig",
     "DataName",
@@ -44,6 +47,7 @@ __all__ = [
     "ProxyConfig",
     "QuantConfig",
     "RuntimeName",
+    "Sampler",
     "ScheduleName",
     "SearchBlockConfig",
     "SearchNetConfig",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
@@ -19,13 +19,19 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
-from frostnas.config.stages import TargetName
+from frostnas.config.stages import ClassWeights, Sampler, TargetName
 from frostnas.errors import InputError
 
+POSSIBLE = {
+    "data.image_size": "expected one number, 8 to 1024: a network sees the central square of a picture of any shape"
+}
+"""What to say of a value of the wrong type where its type alone does not say what is possible."""
 ConfigStore.instance().store(name="schema", node=Config)
 
 
@@ -98,17 +104,44 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(_one_line(error, ())) from None
     assert isinstance(config, Config)
     check(config)
+    check_data(config.data)
+    if not config.run_dir.strip():
+        raise InputError(f"run_dir={config.run_dir}: expected a folder")
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train
     if train.distill.weights and not train.distill.teacher:
         raise InputError(f"train.distill.weights={train.distill.weights}: expected train.distill.teacher=NAME with it")
+    if train.sampler is Sampler.balanced and train.class_weights is ClassWeights.balanced:
+        raise InputError(
+            "train.class_weights=balanced: expected train.sampler=shuffled with it; or small classes count twice"
+        )
     if 0 < train.epochs <= train.frozen_epochs:
         raise InputError(
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
             "batch norm must move in quantized training before they are fixed"
         )
     return config
+
+
+C = TypeVar("C")
+
+
+def read_stored(path: Path, schema: type[C], group: str | None = None) -> C:
+    """A config, or one group of it, that `to_yaml` wrote.
+
+    Raises:
+        InputError: it cannot be read, or has a value of the wrong type or out of range.
+    """
+    try:
+        stored: Any = OmegaConf.load(path)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), stored[group] if group else stored)
+        config: Any = OmegaConf.to_object(merged)
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: is not a config that frostnas wrote ({str(error).splitlines()[0]})") from None
+    check(config, f"{group}." if group else "")
+    check_data(config if isinstance(config, DataConfig) else getattr(config, "data", DataConfig()))
+    return config  # type: ignore[no-any-return]
 
 
 def to_yaml(config: Config) -> str:
@@ -136,7 +169,7 @@ def _one_line(error: Exception, overrides: Sequence[str]) -> str:
         missing, _, rest = str(error).partition("Available options")
         options = re.findall(r"^\t(\S+)$", rest, re.MULTILINE)
         return f"{re.sub(r'^In .*?: ', '', missing).strip()}; expected one of {', '.join(options)}"
-    return f"{given or key}: {text}" if key else text
+    return f"{given or key}: {POSSIBLE.get(str(key), text)}" if key else text
 
 
 def _suggestion(key: str) -> str:

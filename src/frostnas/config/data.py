@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from frostnas.config.fields import bounded
+from frostnas.config.fields import bounded, listed, place
+from frostnas.errors import InputError
 
 
 class DataName(Enum):
@@ -46,21 +48,38 @@ class DataConfig:
     """Images and their splits."""
 
     name: DataName = DataName.digits
-    root: str = "data"
+    root: str = place("data")
     """Folder of the data set; unused by the bundled digits."""
     image_size: int = bounded(16, 8, 1024)
     """Side of the square input, pixels."""
-    download: bool = False
+    download: bool = place(False)
     """Let torchvision download a missing data set."""
     test_fraction: float = bounded(0.2, 0.01, 0.9)
     """Held out for the final numbers where the data set has no test split of its own."""
     val_fraction: float = bounded(0.15, 0.01, 0.9)
     """Part of the training images that choices (checkpoints, architectures) are made on."""
     split_seed: int = bounded(0, 0)
-    strict: bool = False
+    background: list[int] = listed(128, 128, 128)
+    """RGB, 0 to 255, that transparent parts of pictures are put on."""
+    levels: list[float] | None = None
+    """Black and white of grey pictures deeper than 8 bits; null: found from all of them."""
+    strict: bool = place(False)
     """Fail on the first image that cannot be read, instead of counting and skipping it."""
-    workers: int = bounded(2, 0, 256)
+    workers: int = bounded(2, 0, 256, matters=False)
     """Loader processes for sets that do not fit into memory."""
-    in_memory_mb: int = bounded(1024, 0)
+    in_memory_mb: int = bounded(1024, 0, matters=False)
     """Sets up to this many MiB as uint8 pixels live on the device."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+def check_data(config: DataConfig) -> None:
+    """Check what the limits of single fields cannot say.
+
+    Raises:
+        InputError: the background is no colour, or the levels are not two that rise.
+    """
+    if len(config.background) != 3 or not all(0 <= value <= 255 for value in config.background):
+        raise InputError(f"data.background={config.background}: expected [RED,GREEN,BLUE], each 0 to 255")
+    levels = config.levels
+    if levels is not None and (len(levels) != 2 or not -math.inf < levels[0] < levels[1] < math.inf):
+        raise InputError(f"data.levels={levels}: expected [BLACK,WHITE] with black below white, or null")

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frostnas.artifacts import ImageFormat, SplitRecord
+from frostnas.artifacts import ClassImages, ImageFormat, SplitRecord
 from frostnas.config import DataConfig
+from frostnas.data.folder import shown_classes
 from frostnas.data.images import Images, Splits
 from frostnas.data.memory import MemoryImages
 from frostnas.data.pictures import Pictures, fit_all
@@ -46,8 +47,21 @@ class Builder:
         where = torch.from_numpy(indices)
         return StreamedImages(pictures, where, chosen.to(self.device), self.format, config.augment, config.workers)
 
-    def splits(self, parts: Sequence[Images], test: Indices | None = None, skipped: int = 0) -> Splits:
-        """Splits of train, val and test; ``test`` are the positions held out, None where the set brings its own."""
+    def splits(
+        self,
+        parts: Sequence[Images],
+        images: tuple[ClassImages, ...],
+        test: Indices | None = None,
+        skipped: int = 0,
+        notes: Sequence[str] = (),
+    ) -> Splits:
+        """Splits of train, val and test.
+
+        Args:
+            images: what all of them are known by again.
+            test: the positions held out; None where the set brings its own.
+            notes: what is to be said of the images.
+        """
         train, val, held_out = parts
         record = SplitRecord(
             data=self.config.name.value,
@@ -57,7 +71,17 @@ class Builder:
             test=len(held_out),
             test_fraction=None if test is None else self.config.test_fraction,
             test_indices=None if test is None else tuple(test.tolist()),
+            images=images,
             skipped=skipped,
         )
         log.info("%s: %d images to train, %d to choose, %d to test", record.data, record.train, record.val, record.test)
-        return Splits(self.format, record, train, val, held_out)
+        lacking = [
+            f"there is no image to {purpose} on of class {shown_classes(missing)}"
+            for purpose, part in (("train", train), ("choose", val), ("test", held_out))
+            if (missing := self._missing(part))
+        ]
+        return Splits(self.format, record, train, val, held_out, (*notes, *lacking))
+
+    def _missing(self, part: Images) -> list[str]:
+        there = set(part.labels.tolist())
+        return [name for label, name in enumerate(self.format.classes) if label not in there]

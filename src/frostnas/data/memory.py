@@ -43,9 +43,10 @@ class MemoryImages:
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
         normalise = Normalise(self.format, self.pixels.device)
-        plan = batch_indices(len(self), batch_size, seed)
+        plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)
         for number in range(skip, len(plan)):
             slots = slots_of(len(plan[number]), part)
             where = plan[number][slots.start : slots.stop : slots.step].to(self.pixels.device)

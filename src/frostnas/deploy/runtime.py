@@ -36,6 +36,8 @@ def metadata_of(images: ImageFormat, net_sha256: str, version: str) -> dict[str,
         "image_size": str(images.image_size),
         "mean": json.dumps(images.mean),
         "std": json.dumps(images.std),
+        "background": json.dumps(images.reading.background),
+        "levels": json.dumps(images.reading.levels),
         "frostnas_version": version,
         "net_sha256": net_sha256,
         SEAL: UNSEALED,
@@ -80,12 +82,13 @@ def _limit_memory() -> None:
 
 def _images_of(path: Path, metadata: Mapping[str, str]) -> ImageFormat:
     said: dict[str, Any] = {}
-    for key in ("classes", "image_size", "mean", "std"):
+    for key in ("classes", "image_size", "mean", "std", "background", "levels"):
         try:
             said[key] = msgspec.json.decode(metadata[key])
         except (KeyError, msgspec.DecodeError, RecursionError):
             raise InputError(f"{path}: metadata key {key} is missing or no JSON; export it again") from None
-    return checked(f"{path}: metadata", said, ImageFormat)
+    reading = {key: said.pop(key) for key in ("background", "levels")}
+    return checked(f"{path}: metadata", said | {"reading": reading}, ImageFormat)
 
 
 class OnnxClassifier:

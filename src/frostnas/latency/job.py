@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Meta
 
 from frostnas.artifacts import Host, Timing, bytes_of, checked, sha256_of, write_atomic
-from frostnas.artifacts.limits import Amount, Digest, Line, Slot, Whole
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
+from frostnas.latency.said import Report
 
 if TYPE_CHECKING:
     import onnx  # finished files need no more than their bytes
@@ -46,36 +45,10 @@ class Results:
     """Of the CPU's clock; empty where Linux does not say."""
     cpus: tuple[int, ...]
     models: dict[str, Measured]
-    operations: list[dict[str, float]]
+    operations: tuple[dict[str, float], ...]
     """Of the models that this was asked for: mean ms per run by "node name|operation"."""
     outputs: dict[str, str]
     """Of the models that this was asked for: SHA-256 of the output for the agent's fixed input."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """The agent's words about its machine."""
-
-    machine: Line
-    cpu: Line
-    cpu_flags: tuple[Slot, ...]
-    system: Line
-    emulated: bool
-    runtime_version: Line
-    governor: Line
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """`results.json`, with the limits of what may stand in it."""
-
-    facts: _Facts
-    cpus: tuple[Whole, ...]
-    manifest_sha256: Digest
-    operations: list[dict[Line, Amount]]
-    outputs: dict[Digest, Line]
-    samples: dict[Digest, Annotated[tuple[tuple[Amount, Amount], ...], Meta(min_length=1)]]
-    """Of every model and round: ms in a loop, ms with all models in turn."""
 
 
 class Job:
@@ -126,23 +99,22 @@ class Job:
             InputError: they were cut, edited, or are not those of this folder's models.
         """
         path = self.folder / RESULTS
-        said = read_results(path, self.folder)
-        missing = [name for name, digest in self.digests.items() if digest not in said.samples]
+        report = read_results(path, self.folder)
+        missing = [name for name, digest in self.digests.items() if digest not in report.samples]
         if missing:
             raise InputError(f"{path}: holds no times of {missing[0]}; measure again")
-        facts = said.facts
         return Results(
-            host=Host(facts.machine, facts.cpu, facts.cpu_flags, facts.system, facts.emulated),
-            runtime_version=facts.runtime_version,
-            governor=facts.governor,
-            cpus=said.cpus,
-            models={name: _measured(said.samples[digest]) for name, digest in self.digests.items()},
-            operations=said.operations,
-            outputs={name: said.outputs.get(digest, "") for name, digest in self.digests.items()},
+            host=report.facts.host,
+            runtime_version=report.facts.runtime_version,
+            governor=report.facts.governor,
+            cpus=report.cpus,
+            models={name: _measured(report.samples[digest]) for name, digest in self.digests.items()},
+            operations=report.operations,
+            outputs={name: report.outputs.get(digest, "") for name, digest in self.digests.items()},
         )
 
 
-def read_results(path: Path, folder: Path) -> _Said:
+def read_results(path: Path, folder: Path) -> Report:
     """The agent's results for the manifest in ``folder``.
 
     Raises:
@@ -150,25 +122,20 @@ def read_results(path: Path, folder: Path) -> _Said:
     """
     manifest_path = folder / MANIFEST
     try:
-        results: dict[str, Any] = json.loads(bytes_of(path))
-        given = results.pop("signature")
+        said: dict[str, Any] = json.loads(bytes_of(path))
+        given = said.pop("signature")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
     except InputError:
         raise
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError, OSError):
         raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
-    if results.get("manifest_sha256") != sha256_of(manifest_path):
+    if said.get("manifest_sha256") != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
     key = json.loads(manifest_path.read_bytes())["key"]
-    if hashlib.sha256((key + json.dumps(results, sort_keys=True)).encode()).hexdigest() != given:
+    if hashlib.sha256((key + json.dumps(said, sort_keys=True)).encode()).hexdigest() != given:
         raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
-    return checked(path, results, _Said)
-
-
-def host_of(said: Mapping[str, Any]) -> Host:
-    """The machine in the agent's words."""
-    return Host(said["machine"], said["cpu"], tuple(said["cpu_flags"]), said["system"], said["emulated"])
+    return checked(path, said, Report)
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The chain of stages over one run directory."""
 
+from frostnas.pipeline.chain import run_chain
 from frostnas.pipeline.session import Session
-from frostnas.pipeline.stages import CHAIN, STAGES, Stage
+from frostnas.pipeline.stage import Stage
+from frostnas.pipeline.stages import CHAIN, STAGES
 from frostnas.pipeline.trained import load_net
 
-__all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net"]
+__all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net", "run_chain"]
