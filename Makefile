@@ -46,6 +46,7 @@ bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/runtime_settings.py
 	$(BIN)/python benchmarks/net_search.py runs/bench/step step
 	$(BIN)/python benchmarks/ablation_qat.py
+	$(BIN)/python benchmarks/growth.py
 
 fmt: $(STAMP)  ## format the code
 	$(BIN)/ruff check --fix src tests benchmarks examples

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, this_host
+from frostnas.latency.agent import value_of
 from frostnas.latency.job import Job, read_results
 from frostnas.latency.measure import perform
 from frostnas.latency.models import network_model
@@ -46,7 +46,7 @@ def job(tmp_path: Path) -> Job:
 def rounds_in(folder: Path) -> list[int]:
     """Models per line of the journal, without its first line."""
     lines = (folder / "journal.jsonl").read_text().splitlines()
-    return [len(json.loads(line)) for line in lines[1:]]
+    return [len(value_of(line)) for line in lines[1:]]
 
 
 def test_the_agent_measures_and_says_where(job: Job) -> None:
@@ -62,7 +62,7 @@ def test_the_agent_measures_and_says_where(job: Job) -> None:
 def test_an_interrupted_measurement_goes_on_where_it_stopped(job: Job) -> None:
     journal = job.folder / "journal.jsonl"
     kept = journal.read_text().splitlines(keepends=True)[:2]  # the key and one round
-    journal.write_text("".join(kept) + '{"half a li')
+    journal.write_text("".join(kept) + '0123456789abcdef {"half a li')
     run_agent(job.folder)
     assert journal.read_text().startswith("".join(kept))
     assert rounds_in(job.folder) == [2, 2, 2]

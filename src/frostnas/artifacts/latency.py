@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from frostnas.artifacts.limits import (
+    Amount,
+    Channels,
+    Digest,
+    Expansion,
+    Few,
+    Kernel,
+    Line,
+    Pixels,
+    Probability,
+    Signed,
+    Slot,
+    Stride,
+    WeightBits,
+    Whole,
+)
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
-from frostnas.artifacts.store import load, sha256_of, write_atomic
+from frostnas.artifacts.store import bytes_of, checked, load, sha256_of, write_atomic
 from frostnas.errors import InputError
 
 
@@ -18,35 +36,35 @@ from frostnas.errors import InputError
 class LatencyRow:
     """One measured workload; times in ms per inference, shapes of one image."""
 
-    key: str
-    part: str
-    kernel: int
-    in_channels: int
-    out_channels: int
-    expand: float
-    squeeze: int
-    stride: int
-    height: int
-    width: int
-    spatial: str
-    activation: str
-    gate: str
-    skip: str
-    hot_ms_p10: float
-    hot_ms_p50: float
-    hot_ms_p90: float
-    round_robin_ms_p10: float
-    round_robin_ms_p50: float
-    round_robin_ms_p90: float
+    key: Line
+    part: Slot
+    kernel: Kernel
+    in_channels: Channels
+    out_channels: Channels
+    expand: Expansion
+    squeeze: Whole
+    stride: Stride
+    height: Pixels
+    width: Pixels
+    spatial: Slot
+    activation: Slot
+    gate: Slot
+    skip: Slot
+    hot_ms_p10: Amount
+    hot_ms_p50: Amount
+    hot_ms_p90: Amount
+    round_robin_ms_p10: Amount
+    round_robin_ms_p50: Amount
+    round_robin_ms_p90: Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Percentiles of one workload's latency in ms, over all rounds."""
 
-    p10: float
-    p50: float
-    p90: float
+    p10: Amount
+    p50: Amount
+    p90: Amount
 
 
 def row_of(workload: Workload, hot: Timing, round_robin: Timing) -> LatencyRow:
@@ -81,12 +99,12 @@ def row_of(workload: Workload, hot: Timing, round_robin: Timing) -> LatencyRow:
 class Host:
     """The machine that a table was measured on."""
 
-    machine: str
+    machine: Line
     """`x86_64`, `aarch64`, …"""
-    cpu: str
-    cpu_flags: tuple[str, ...]
+    cpu: Line
+    cpu_flags: tuple[Slot, ...]
     """Of the flags that matter for INT8: avx2, avx512_vnni, avx_vnni, asimddp, i8mm, …"""
-    system: str
+    system: Line
     emulated: bool = False
 
     def is_like(self, other: Host) -> bool:
@@ -98,34 +116,34 @@ class Host:
 class Protocol:
     """How a table was measured; another protocol makes another table."""
 
-    runtime: str
-    runtime_version: str
-    precision: str
-    threads: int
-    cpus: tuple[int, ...]
-    batch: int
-    activation_type: str
-    weight_bits: int
+    runtime: Slot
+    runtime_version: Line
+    precision: Literal["int8", "fp32"]
+    threads: Few
+    cpus: tuple[Whole, ...]
+    batch: Few
+    activation_type: Literal["uint8", "int8"]
+    weight_bits: WeightBits
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Network latency = ``hot * sum(hot) + round_robin * sum(round robin) + per_block_ms * number of parts``."""
 
-    hot: float
-    round_robin: float
-    per_block_ms: float
+    hot: Amount
+    round_robin: Amount
+    per_block_ms: Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
     """Prediction against measurement on whole networks, in relative error (0.02 is 2%)."""
 
-    networks: int
-    mean_error: float
-    p95_error: float
-    max_error: float
-    spearman: float
+    networks: Whole
+    mean_error: Amount
+    p95_error: Amount
+    max_error: Amount
+    spearman: Signed
     """0 where the prediction is the same for all networks."""
 
 
@@ -133,8 +151,8 @@ class Validation:
 class OperationShare:
     """One kind of operation in a network's latency."""
 
-    operation: str
-    share: float
+    operation: Line
+    share: Probability
     """Of the time of all operations, mean over some random networks."""
 
 
@@ -152,20 +170,20 @@ class LatencyTable:
     """On the networks that the calibration was fitted on."""
     held_out: Validation
     """On other random networks."""
-    repeatability: float
+    repeatability: Amount
     """Median over workloads of (p90 - p10) / p50 of the hot times."""
-    seconds: float
+    seconds: Amount
     """Wall time that the measurement took."""
-    csv_sha256: str
+    csv_sha256: Digest
     rows: tuple[LatencyRow, ...] = ()
     """Empty in the JSON: `latency.csv` holds them."""
-    target: str = "local"
+    target: Literal["local", "ssh", "bundle"] = "local"
     """`local`, `ssh` or `bundle`."""
-    address: str = ""
+    address: Line = ""
     """`ssh`: the host, as the config named it."""
     operations: tuple[OperationShare, ...] = ()
     """Where the time of whole networks goes, largest first; empty where the runtime does not say."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Line, ...] = ()
     """What speaks against trusting the table."""
 
     @cached_property
@@ -214,19 +232,30 @@ def read_rows(path: Path, csv_sha256: str) -> tuple[LatencyRow, ...]:
     """Read `latency.csv`.
 
     Raises:
-        InputError: the file is missing, was edited after it was written, or has other columns.
+        InputError: the file is missing, was edited after it was written, has other columns, or a value
+            outside its limits.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected the rows of the latency table beside it")
-    if sha256_of(path) != csv_sha256:
+    content = bytes_of(path)
+    if hashlib.sha256(content).hexdigest() != csv_sha256:
         raise InputError(f"{path}: is not the file that its latency.json was written with; profile again")
-    import pandas as pd
-
-    frame = pd.read_csv(io.BytesIO(path.read_bytes()), keep_default_na=False)
     names = [column.name for column in fields(LatencyRow)]
-    if list(frame.columns) != names:
-        raise InputError(f"{path}: has columns {', '.join(frame.columns)}; expected {', '.join(names)}")
-    return tuple(LatencyRow(*row) for row in frame.itertuples(index=False, name=None))
+    try:
+        lines = list(csv.reader(io.StringIO(content.decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table ({error})") from None
+    if lines[:1] != [names]:
+        raise InputError(
+            f"{path}: has columns {', '.join(lines[0][:40]) if lines else 'none'}; expected {', '.join(names)}"
+        )
+    return tuple(_row(f"{path}: line {number}", names, words) for number, words in enumerate(lines[1:], start=2))
+
+
+def _row(place: str, names: Sequence[str], words: Sequence[str]) -> LatencyRow:
+    if len(words) != len(names):
+        raise InputError(f"{place}: {len(words)} values; expected {len(names)}")
+    return checked(place, dict(zip(names, words, strict=True)), LatencyRow, strict=False)
 
 
 def load_table(path: Path) -> LatencyTable:

@@ -3,51 +3,80 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from msgspec import Meta
+
+from frostnas.artifacts.limits import (
+    Amount,
+    Count,
+    Digest,
+    Few,
+    FileName,
+    Finite,
+    Fraction,
+    Level,
+    Line,
+    Mean,
+    Pixels,
+    Positive,
+    Probability,
+    Signed,
+    Slot,
+    Std,
+    WeightBits,
+    Whole,
+)
 from frostnas.artifacts.specs import BlockSpec, NetSpec
+from frostnas.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class SlotResult:
     """How one slot of the block was decided."""
 
-    slot: str
-    choice: str
-    candidates: tuple[str, ...]
-    probabilities: tuple[float, ...]
+    slot: Slot
+    choice: Line
+    candidates: tuple[Line, ...]
+    probabilities: tuple[Probability, ...]
     """Softmax of the architecture weights that decided, in the order of ``candidates``; the mean over seeds."""
-    margin: float
+    margin: Signed
     """Probability of the choice minus that of the runner-up."""
     clear: bool
     """Whether the margin was large enough to speak of a winner."""
-    agreement: float
+    agreement: Fraction
     """Share of the seeds whose own search made this choice."""
+
+    def __post_init__(self) -> None:
+        if len(self.candidates) != len(self.probabilities):
+            raise InputError(f"probabilities: {len(self.probabilities)}; expected one for each candidate")
+        if self.choice not in self.candidates:
+            raise InputError(f"choice={self.choice}: expected one of {', '.join(self.candidates)}")
 
 
 @dataclass(frozen=True, slots=True)
 class BlockHistoryRow:
     """Architecture weights after one epoch."""
 
-    seed: int
-    epoch: int
+    seed: Whole
+    epoch: Count
     """From 1, over all phases of the seed's search."""
-    phase: str
+    phase: Literal["warm-up", "search"]
     """`warm-up` (floating point, weights only) or `search`."""
-    probabilities: dict[str, tuple[float, ...]]
+    probabilities: dict[Slot, tuple[Probability, ...]]
     """Slot -> softmax over its candidates; 0 for one that was dropped."""
-    entropy: dict[str, float]
+    entropy: dict[Slot, Probability]
     """Slot -> entropy as a fraction of that of equal probabilities."""
-    margin: dict[str, float]
-    loss: float
+    margin: dict[Slot, Signed]
+    loss: Finite
     """Cross-entropy on the architecture half of the training data (of the weights' half in the warm-up)."""
-    expected_ms: float
+    expected_ms: Amount
     """Expected INT8 latency of the proxy network, from the candidates' measured costs."""
-    top1_mixed: float | None
+    top1_mixed: Fraction | None
     """Validation accuracy of the supernet as it is trained; None where paths are sampled."""
-    top1_path: float
+    top1_path: Fraction
     """Validation accuracy of the present block inside the supernet."""
-    block: str
+    block: Line
     """The present argmax, as a block code."""
 
 
@@ -55,14 +84,14 @@ class BlockHistoryRow:
 class Contender:
     """A block trained alone in the proxy network for the common budget."""
 
-    name: str
+    name: Line
     block: BlockSpec
-    top1_fp32: float
-    top1_int8: float
+    top1_fp32: Fraction
+    top1_int8: Fraction
     """Validation accuracies as fractions; INT8 in fake-quant evaluation."""
-    latency_ms: float
+    latency_ms: Amount
     """Measured INT8 latency of the proxy network, one image."""
-    predicted_ms: float | None
+    predicted_ms: Amount | None
     """What the search took it for; None for blocks outside the space."""
 
 
@@ -70,15 +99,15 @@ class Contender:
 class SeedResult:
     """What one search of several found on its own."""
 
-    seed: int
+    seed: Whole
     block: BlockSpec
-    best_epoch: int
+    best_epoch: Count
     """Search epoch, from 1, whose argmax scored best of all epochs'; `probabilities` are of that epoch."""
-    probabilities: dict[str, tuple[float, ...]]
-    seconds: float
-    finalists: dict[str, float]
+    probabilities: dict[Slot, tuple[Probability, ...]]
+    seconds: Amount
+    finalists: dict[Line, Finite]
     """Block code -> validation cross-entropy after a short training alone, plus the latency term; in their order."""
-    finals: dict[str, float]
+    finals: dict[Line, Finite]
     """The same after a full training of the best finalists and of published blocks; the least won."""
     own: BlockSpec
     """The best of the finals that the search came to by itself; `block` unless a published one was better."""
@@ -88,8 +117,8 @@ class SeedResult:
 class CandidateCosts:
     """Measured INT8 costs of the candidates: a block's latency is the reference times one factor per slot."""
 
-    reference_ms: float
-    factors: dict[str, tuple[float, ...]]
+    reference_ms: Positive
+    factors: dict[Slot, tuple[Amount, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +134,21 @@ class BlockResult:
     comparison: tuple[Contender, ...]
     seeds: tuple[SeedResult, ...]
     costs: CandidateCosts
-    warnings: tuple[str, ...]
+    warnings: tuple[Line, ...]
     """What speaks against trusting the result: slots without a winner, collapse, a gap, seeds that disagree."""
-    seed: int
-    seconds: float
+    seed: Whole
+    seconds: Amount
 
 
 @dataclass(frozen=True, slots=True)
 class ParetoRow:
     """One evaluated network of stage 2; `pareto.csv`."""
 
-    network: str
+    network: Line
     """Its choices, encoded; of a named network its name."""
-    latency_ms: float
+    latency_ms: Amount
     """INT8, one image."""
-    top1: float
+    top1: Fraction
     """Validation accuracy, fake-quantized, as a fraction."""
     on_front: bool
     picked: bool
@@ -137,20 +166,20 @@ class NetResult:
     SCHEMA: ClassVar[int] = 3
 
     net: NetSpec
-    strategy: str
-    budget_ms: float
-    predicted_ms: float
-    cpu: str
+    strategy: Slot
+    budget_ms: Amount
+    predicted_ms: Amount
+    cpu: Line
     """The one that this latency is of."""
-    top1: float
+    top1: Fraction
     """Validation accuracy, fake-quantized, as a fraction."""
     alone: bool
     """It was trained alone; otherwise the accuracy is that inside the supernet."""
-    evaluated: int
+    evaluated: Whole
     """Distinct networks that were scored."""
-    seed: int
-    seconds: float
-    weights_sha256: str | None = None
+    seed: Whole
+    seconds: Amount
+    weights_sha256: Digest | None = None
     """Of `net.safetensors`, what the search trained of the network; None where there is none."""
     block: BlockSpec | None = None
     """The one whose space was searched."""
@@ -160,11 +189,11 @@ class NetResult:
 class ClassImages:
     """The images of one class in one part of a data set, by their content: what says that they are still the same."""
 
-    part: str
+    part: Literal["train", "val", "test", ""]
     """`train`, `val` or `test`, what they are for; empty where one set is split."""
-    name: str
-    images: int
-    sha256: str
+    name: Line
+    images: Whole
+    sha256: Digest
     """Over the name in the class folder and the content of every file, or over the pixels where there are no files."""
 
 
@@ -172,19 +201,19 @@ class ClassImages:
 class SplitRecord:
     """Which images there were and which were held out, so that numbers can be checked."""
 
-    data: str
-    seed: int
-    train: int
-    val: int
-    test: int
+    data: Line
+    seed: Whole
+    train: Whole
+    val: Whole
+    test: Whole
     """Numbers of images."""
-    test_fraction: float | None
+    test_fraction: Fraction | None
     """None where the data set brings its own test split."""
-    test_indices: tuple[int, ...] | None
+    test_indices: tuple[Whole, ...] | None
     """Positions in the data set's own order; None where it brings its own test split."""
     images: tuple[ClassImages, ...]
     """All of them, part by part, in the order of the classes."""
-    skipped: int = 0
+    skipped: Whole = 0
     """Files that could not be read."""
 
 
@@ -192,9 +221,9 @@ class SplitRecord:
 class Reading:
     """How a picture of any mode becomes 8-bit RGB, the same for every picture that a network sees."""
 
-    background: tuple[int, int, int] = (128, 128, 128)
+    background: tuple[Level, Level, Level] = (128, 128, 128)
     """RGB that transparent parts are put on."""
-    levels: tuple[float, float] | None = None
+    levels: tuple[Finite, Finite] | None = None
     """Black and white of grey pictures deeper than 8 bits; None where none of these was learnt from."""
 
 
@@ -202,10 +231,10 @@ class Reading:
 class ImageFormat:
     """What a network expects of its images, and what its outputs mean."""
 
-    classes: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    classes: Annotated[tuple[Line, ...], Meta(min_length=1)]
+    image_size: Pixels
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Std, Std, Std]
     """Of RGB pixels scaled to 0..1."""
     reading: Reading = Reading()
 
@@ -214,8 +243,8 @@ class ImageFormat:
 class Accuracy:
     """Top-1 as fractions of the images."""
 
-    val: float
-    test: float
+    val: Fraction
+    test: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,33 +257,42 @@ class TrainResult:
     net: NetSpec
     images: ImageFormat
     split: SplitRecord
-    weight_bits: int
+    weight_bits: WeightBits
     signed_activations: bool
     fp32: Accuracy
     """Of the network's own weights with the quantizers off."""
     fake_quant: Accuracy
-    best_epoch: int
-    parameters: int
-    macs: int
-    weights_sha256: str
-    seed: int
-    seconds: float
-    warnings: tuple[str, ...] = ()
+    best_epoch: Whole
+    parameters: Count
+    macs: Count
+    weights_sha256: Digest
+    seed: Whole
+    seconds: Amount
+    warnings: tuple[Line, ...] = ()
     """What speaks against trusting the result."""
+
+    def __post_init__(self) -> None:
+        named, outputs = len(self.images.classes), self.net.head.classes
+        if named != outputs:
+            raise InputError(f"images.classes: {named} names; expected {outputs}, as net.head.classes")
+        if self.images.image_size != self.net.image_size:
+            raise InputError(
+                f"images.image_size={self.images.image_size}: expected net.image_size={self.net.image_size}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """One exported file, run back by its real runtime."""
 
-    path: str
+    path: FileName
     """Relative to the run directory."""
-    sha256: str
-    size_bytes: int
-    top1: float
+    sha256: Digest
+    size_bytes: Count
+    top1: Fraction
     """On the test split, as a fraction."""
-    latency_ms_p50: float
-    latency_ms_p90: float
+    latency_ms_p50: Amount
+    latency_ms_p90: Amount
     """One image, in the runtime and on the threads of the config."""
 
 
@@ -262,20 +300,20 @@ class ModelFile:
 class FormatFile:
     """The INT8 network in a format other than ONNX, run back by that format's runtime on the machine of the export."""
 
-    format: str
-    runtime: str
+    format: Slot
+    runtime: Line
     """Name and version."""
-    path: str
+    path: FileName
     """Relative to the run directory."""
-    sha256: str
-    size_bytes: int
+    sha256: Digest
+    size_bytes: Count
     """With the files that belong to it."""
-    top1: float
+    top1: Fraction
     """On the test split, as a fraction."""
-    agreement: float
+    agreement: Fraction
     """As `ExportReport.agreement`."""
-    latency_ms_p50: float
-    latency_ms_p90: float
+    latency_ms_p50: Amount
+    latency_ms_p90: Amount
     """One image, on the threads of the config, in the exporting process."""
 
 
@@ -288,13 +326,13 @@ class ExportReport:
 
     int8: ModelFile
     fp32: ModelFile
-    top1_fake_quant: float
-    agreement: float
+    top1_fake_quant: Fraction
+    agreement: Fraction
     """Share of test images on which the INT8 file and fake-quant evaluation name the same class."""
-    predicted_ms: float | None
+    predicted_ms: Amount | None
     """From the latency table, where there is one for this machine."""
-    runtime: str
-    threads: int
+    runtime: Slot
+    threads: Few
     formats: tuple[FormatFile, ...]
     """What `export.formats` asks for beside ONNX, in its order."""
 

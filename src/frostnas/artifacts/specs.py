@@ -8,6 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from msgspec import Meta
+
+from frostnas.artifacts.limits import (
+    Channels,
+    Classes,
+    Dropout,
+    Expansion,
+    Kernel,
+    Line,
+    NoChannels,
+    Pixels,
+    Slot,
+    Stride,
+)
+from frostnas.errors import InputError
+
+MOST_WEIGHTS = 100_000_000
+"""Of a network: 400 MB in floating point, ten times the largest of the zoo."""
 
 
 def divisible(value: float, divisor: int) -> int:
@@ -30,26 +50,28 @@ class BlockSpec:
 
     reuse: str = "squeeze_4"
     """What is concatenated to the input before expansion: `none`, or `squeeze_R` for a 1x1 to C // R channels."""
-    expand: float = 6
+    expand: Expansion = 6
     """Hidden channels over the channels that enter the expansion; 1 leaves the expansion out."""
     spatial: str = "depthwise_3"
     """`depthwise_K`, `dilated_K` or `max_pool_K`."""
-    activation: str = "relu"
+    activation: Slot = "relu"
     """`relu`, `relu6` or `hard_swish`, after every convolution but the last."""
-    gate: str = "none"
+    gate: Slot = "none"
     """`none` or `squeeze_excite` between the spatial operation and the projection."""
     skip: str = "add"
     """`add` (where shapes allow) or `none`."""
-    kind: str = "inverted_residual"
+    kind: Slot = "inverted_residual"
     """Which registered block class reads the slots: `inverted_residual` or `ghost`."""
 
     def __post_init__(self) -> None:
-        if self.reuse != "none" and not re.fullmatch(r"squeeze_[1-9]\d*", self.reuse):
-            raise ValueError(f"reuse={self.reuse}: expected none or squeeze_R with a whole number R")
+        if self.reuse != "none" and not re.fullmatch(r"squeeze_[1-9]\d{0,2}", self.reuse):
+            raise InputError(f"reuse={self.reuse:.40}: expected none or squeeze_R with a whole number R up to 999")
+        if not re.fullmatch(r"[a-z_]+_[1-9]\d?", self.spatial):
+            raise InputError(f"spatial={self.spatial:.40}: expected an operation and its window, like depthwise_3")
         if self.expand < 1:
-            raise ValueError(f"expand={self.expand}: expected at least 1")
+            raise InputError(f"expand={self.expand}: expected at least 1")
         if self.skip not in ("none", "add"):
-            raise ValueError(f"skip={self.skip}: expected none or add")
+            raise InputError(f"skip={self.skip}: expected none or add")
 
     @property
     def kernel(self) -> int:
@@ -67,8 +89,8 @@ class LayerSpec:
     """One block in its place: the genotype with its output channels and stride."""
 
     block: BlockSpec
-    out_channels: int
-    stride: int
+    out_channels: Channels
+    stride: Stride
 
     def squeezed(self, in_channels: int) -> int:
         """Channels that the squeeze adds by concatenation, 0 where it is absent or would be under 8."""
@@ -82,6 +104,12 @@ class LayerSpec:
         width = in_channels + self.squeezed(in_channels)
         return round(width * self.block.expand) if self.block.expand > 1 else width
 
+    def weights(self, in_channels: int) -> int:
+        """Weights of the block's convolutions, the gate's left out."""
+        squeezed, hidden = self.squeezed(in_channels), self.hidden(in_channels)
+        expansion = (in_channels + squeezed) * hidden if self.block.expand > 1 else 0
+        return in_channels * squeezed + expansion + hidden * (self.block.kernel**2 + self.out_channels)
+
     def has_skip(self, in_channels: int) -> bool:
         """Whether the input is added to the output."""
         return self.block.skip == "add" and self.stride == 1 and in_channels == self.out_channels
@@ -91,33 +119,48 @@ class LayerSpec:
 class StemSpec:
     """The first convolution, from RGB."""
 
-    channels: int = 32
-    stride: int = 2
-    kernel: int = 3
-    activation: str = "relu"
+    channels: Channels = 32
+    stride: Stride = 2
+    kernel: Kernel = 3
+    activation: Slot = "relu"
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
     """1x1 convolution, global average pool, optional hidden layer, dropout, classifier."""
 
-    channels: int = 1280
-    activation: str = "relu"
-    classes: int = 1000
-    hidden: int = 0
+    channels: Channels = 1280
+    activation: Slot = "relu"
+    classes: Classes = 1000
+    hidden: NoChannels = 0
     """Channels of a fully connected layer after the pool (MobileNetV3, GhostNet); 0 for none."""
-    dropout: float = 0.2
+    dropout: Dropout = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class NetSpec:
     """A whole network at one input size; what `net.json` holds."""
 
-    name: str
-    image_size: int
+    name: Line
+    image_size: Pixels
     stem: StemSpec
-    layers: tuple[LayerSpec, ...]
+    layers: Annotated[tuple[LayerSpec, ...], Meta(max_length=1000)]
     head: HeadSpec = field(default_factory=HeadSpec)
+
+    def __post_init__(self) -> None:
+        if self.weights > MOST_WEIGHTS:
+            raise InputError(f"{self.weights:,} weights: expected at most {MOST_WEIGHTS:,} in a network")
+
+    @property
+    def weights(self) -> int:
+        """Weights of the convolutions and the classifier, those of gates left out."""
+        stem, head, channels = self.stem, self.head, self.stem.channels
+        total = 3 * stem.kernel**2 * channels
+        for layer in self.layers:
+            total += layer.weights(channels)
+            channels = layer.out_channels
+        width = head.hidden or head.channels
+        return total + head.channels * (channels + head.hidden) + width * head.classes
 
     def with_classes(self, classes: int) -> NetSpec:
         return replace(self, head=replace(self.head, classes=classes))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -27,7 +28,10 @@ class Artifact(Protocol):
     SCHEMA: ClassVar[int]
 
 
+MOST_BYTES = 2**26
+"""Of an artifact or a table; the indices of a million test images take 8 MB."""
 T = TypeVar("T", bound=Artifact)
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,20 @@ class _Envelope:
     images: ImageFormat | None = None
     threads: int | None = None
     files: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    """Of all the rest, so that damage is told from a result."""
+
+
+def bytes_of(path: Path) -> bytes:
+    """A file of at most `MOST_BYTES`.
+
+    Raises:
+        InputError: it is larger.
+        OSError: it cannot be read.
+    """
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{path}: {size:,} bytes; expected at most {MOST_BYTES:,}")
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:
@@ -137,21 +155,33 @@ def save(path: Path, value: Artifact, provenance: Provenance, files: dict[str, s
         provenance.threads,
         files or {},
     )
+    envelope = replace(envelope, sha256=digest_of(msgspec.json.encode(envelope)) or "")
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
+
+
+def digest_of(content: bytes) -> str | None:
+    """What stands in an artifact's file as `sha256`; None where the file holds what cannot have been written there."""
+    try:
+        plain = msgspec.json.decode(content)
+        return sha256_of_value({name: value for name, value in plain.items() if name != "sha256"})
+    except (OverflowError, RecursionError):  # of numbers past 64 bits
+        return None
 
 
 def load(path: str | Path, kind: type[T]) -> Stored[T]:
     """Read an artifact of type ``kind``.
 
     Raises:
-        InputError: the file is missing, not JSON, another artifact, another schema, or does not fit the type.
+        InputError: the file is missing, not JSON, another artifact, another schema, holds a value outside the limits of
+            its type, or was changed after it was written.
     """
     path = Path(path)
     try:
-        envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
+        content = bytes_of(path)
+        envelope = msgspec.json.decode(content, type=_Envelope)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a frostnas {kind.KIND} artifact") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise InputError(f"{path}: not a frostnas {kind.KIND} artifact ({error})") from None
     if envelope.kind != kind.KIND:
         raise InputError(f"{path}: is a {envelope.kind} artifact; expected {kind.KIND}")
@@ -160,12 +190,43 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
             f"{path}: has schema {envelope.schema} (frostnas {envelope.frostnas_version}); "
             f"this frostnas {__version__} reads {kind.KIND} schema {kind.SCHEMA}"
         )
-    try:
-        value = msgspec.convert(envelope.data, kind)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from None
+    value = checked(path, envelope.data, kind)
+    if digest_of(content) != envelope.sha256:
+        raise InputError(f"{path}: was changed after it was written; make it again")
     made = Provenance(envelope.config, envelope.inputs, envelope.split, envelope.images, envelope.threads)
     return Stored(value, made, envelope.files)
+
+
+def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = True) -> Checked:
+    """``data`` of a file as a ``kind`` whose fields state their limits.
+
+    Args:
+        strict: false where numbers are words, as in CSV.
+
+    Raises:
+        InputError: a value does not fit its type, with the file, the field, the value and what is accepted.
+    """
+    try:
+        return msgspec.convert(data, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        wrong, _, place = str(error).partition(" - at `$")
+        key = place.rstrip("`").lstrip(".")
+        where = f"{key}{_value_at(data, key)}: " if key else ""
+        raise InputError(f"{path}: {where}{wrong:.300}") from None
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply") from None
+
+
+def _value_at(data: Any, key: str) -> str:
+    """`=value` of a plain value at a place in msgspec's words; nothing of one that it does not name in full."""
+    for step in re.findall(r"[^.\[\]]+", key):
+        if isinstance(data, dict) and step in data:
+            data = data[step]
+        elif isinstance(data, list | tuple) and step.isdecimal() and int(step) < len(data):
+            data = data[int(step)]
+        else:
+            return ""
+    return f"={data!s:.40}" if isinstance(data, int | float | str) else ""
 
 
 def damage(folder: Path, files: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,8 @@ from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.errors import InputError
 from frostnas.picture import normalised
 
-BATCH = 256
+BATCH, BATCH_PIXELS = 256, 2**18
+"""The most images, and the most pixels, that go through the network at once."""
 
 
 def confusion_matrix(labels: NDArray[np.int64], named: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -53,7 +54,8 @@ def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers
     if strange:
         raise InputError(f"data={config.name.value}: {strange_classes(strange, images.classes, given.classes)}")
     place = np.array([images.classes.index(name) for name in given.classes])  # of a data set that may lack some
-    for pixels, label in given.batches(BATCH, config):
+    batch = max(1, min(BATCH, BATCH_PIXELS // images.image_size**2))
+    for pixels, label in given.batches(batch, config):
         chances = model.chances(normalised(pixels, images.mean, images.std))
         ranked.append(np.argsort(-chances, axis=1, kind="stable")[:, :5])
         surest.append(chances.max(1))

@@ -27,7 +27,7 @@ from frostnas.deploy.onnx.difference import as_text, layer_differences
 from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.deploy.onnx.integers import float_operations
 from frostnas.deploy.parity import Reference, compare
-from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of
+from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of, sealed
 from frostnas.engine import predict
 from frostnas.nets import Net
 from frostnas.quant import QuantState, check_ranges, set_state
@@ -50,7 +50,7 @@ def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Pa
     metadata = metadata_of(trained.images, sha256_of_value(trained.net), __version__)
     paths = folder / INT8_NAME, folder / FP32_NAME
     for path, quantized in zip(paths, (True, False), strict=True):
-        write_atomic(path, emit_net(net, metadata, quantized=quantized).SerializeToString())
+        write_atomic(path, sealed(emit_net(net, metadata, quantized=quantized).SerializeToString()))
     left = float_operations(paths[0])
     if left and not net.scheme.signed_activations:  # x86 kernels take uint8 activations only
         named = ", ".join(left[:5])
@@ -79,7 +79,7 @@ def run(
     int8_path, fp32_path = write_models(net, trained, folder)
     set_state(net, QuantState.FROZEN)
     reference = Reference(test.labels.cpu().numpy(), predict(net, test).argmax(1).cpu().numpy())
-    int8 = OnnxClassifier(int8_path, config.latency.threads)
+    int8 = OnnxClassifier(int8_path, config.latency.threads, own=True)
     parity = compare(int8, test, reference)
     if short := parity.shortfall(reference, config.export):
         some, _ = next(iter(test.subset(torch.from_numpy(parity.apart)).batches(SHOWN_IMAGES)))
@@ -87,7 +87,7 @@ def run(
             f"{int8_path}: {short}. Layer by layer on {len(some)} of the others:\n"
             f"{as_text(layer_differences(net, int8_path, some))}"
         )
-    fp32 = compare(OnnxClassifier(fp32_path, config.latency.threads), test, reference)
+    fp32 = compare(OnnxClassifier(fp32_path, config.latency.threads, own=True), test, reference)
     others = [name for name in config.export.formats if name != ONNX]
     formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, reference) for name in others)
     timings = time_files([int8_path, fp32_path])

@@ -79,7 +79,7 @@ def facts(runtime="onnxruntime"):
 def read_text(path):
     """A small system file, or an empty string."""
     try:
-        with open(path) as file:
+        with open(path, errors="replace") as file:
             return file.read().strip("\0 \n")
     except OSError:
         return ""
@@ -306,8 +306,20 @@ def median_of_quiet(times):
 # ---- the folder
 
 
+def line_of(value):
+    """A line of the journal: JSON, and the digest that a damaged line does not have."""
+    text = json.dumps(value)
+    return "%s %s\n" % (hashlib.sha256(text.encode()).hexdigest()[:16], text)
+
+
+def value_of(line):
+    """What `line_of` wrote; None of anything else."""
+    digest, _, text = line.partition(" ")
+    return json.loads(text) if digest == hashlib.sha256(text.encode()).hexdigest()[:16] else None
+
+
 class Rounds:
-    """Finished rounds, one JSON line each, under a first line that says what they hold for; all of it is also told."""
+    """Finished rounds, one line each, under a first line that says what they hold for; all of it is also told."""
 
     def __init__(self, path, key, tell):
         self.path, self.samples, self.tell = path, {}, tell
@@ -318,24 +330,24 @@ class Rounds:
             for name, times in line.items():
                 self.samples.setdefault(name, []).append(times)
         with open(path, "w") as file:  # without the half line that a kill may have left
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
+            file.write("".join(line_of(line) for line in lines))
         for line in lines:
             tell("journal", line)
 
     def read(self):
         lines = []
         for line in read_text(self.path).splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
+            value = value_of(line)
+            if value is None:
                 break
+            lines.append(value)
         return lines
 
     def add(self, times):
         for name, pair in times.items():
             self.samples.setdefault(name, []).append(pair)
         with open(self.path, "a") as file:
-            file.write(json.dumps(times) + "\n")
+            file.write(line_of(times))
             file.flush()
             os.fsync(file.fileno())
         self.tell("journal", times)

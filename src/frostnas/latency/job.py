@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
-from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
+from frostnas.artifacts import Host, Timing, bytes_of, checked, sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
 from frostnas.latency.said import Report
@@ -99,7 +98,11 @@ class Job:
         Raises:
             InputError: they were cut, edited, or are not those of this folder's models.
         """
-        report = read_results(self.folder / RESULTS, self.folder)
+        path = self.folder / RESULTS
+        report = read_results(path, self.folder)
+        missing = [name for name, digest in self.digests.items() if digest not in report.samples]
+        if missing:
+            raise InputError(f"{path}: holds no times of {missing[0]}; measure again")
         return Results(
             host=report.facts.host,
             runtime_version=report.facts.runtime_version,
@@ -115,30 +118,32 @@ def read_results(path: Path, folder: Path) -> Report:
     """The agent's results for the manifest in ``folder``.
 
     Raises:
-        InputError: the file is missing, was cut or edited, or holds other models.
+        InputError: the file is missing, was cut or edited, holds other models, or what no machine measures.
     """
     manifest_path = folder / MANIFEST
     try:
-        said: dict[str, Any] = json.loads(path.read_bytes())
-        given, report = said.pop("signature"), msgspec.convert(said, Report)
+        said: dict[str, Any] = json.loads(bytes_of(path))
+        given = said.pop("signature")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
-    except (ValueError, KeyError, AttributeError, TypeError, msgspec.ValidationError):
+    except InputError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError, OSError):
         raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
-    if report.manifest_sha256 != sha256_of(manifest_path):
+    if said.get("manifest_sha256") != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
     key = json.loads(manifest_path.read_bytes())["key"]
     if hashlib.sha256((key + json.dumps(said, sort_keys=True)).encode()).hexdigest() != given:
         raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
-    return report
+    return checked(path, said, Report)
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError):
+        manifest = json.loads(bytes_of(folder / MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return manifest
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _measured(samples: Sequence[Sequence[float]]) -> Measured:

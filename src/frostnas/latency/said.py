@@ -1,26 +1,30 @@
-"""What the measuring agent says, as values."""
+"""What the measuring agent says, as values within the limits of what a machine can measure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from frostnas.artifacts import Host
+from frostnas.artifacts.limits import Amount, Digest, Line, Slot, Whole
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A machine, and the Python on it that the agent runs in."""
 
-    machine: str
-    cpu: str
-    cpu_flags: tuple[str, ...]
-    system: str
+    machine: Line
+    cpu: Line
+    cpu_flags: tuple[Slot, ...]
+    system: Line
     emulated: bool
-    runtime: str
-    runtime_version: str
+    runtime: Slot
+    runtime_version: Line
     """Empty where it is missing."""
-    python: str
-    governor: str
+    python: Line
+    governor: Line
     """Of the CPU's clock; empty where Linux does not say."""
 
     @property
@@ -47,11 +51,11 @@ class Report:
     """`results.json`."""
 
     facts: Facts
-    cpus: tuple[int, ...]
-    manifest_sha256: str
-    operations: tuple[dict[str, float], ...]
+    cpus: tuple[Whole, ...]
+    manifest_sha256: Digest
+    operations: tuple[dict[Line, Amount], ...]
     """Of the models that this was asked for: mean ms per run by "node name|operation"."""
-    outputs: dict[str, str]
+    outputs: dict[Digest, Line]
     """Model -> SHA-256 of its output for the agent's fixed input."""
-    samples: dict[str, tuple[tuple[float, float], ...]]
+    samples: dict[Digest, Annotated[tuple[tuple[Amount, Amount], ...], Meta(min_length=1)]]
     """Model -> ms per run, hot and round robin, in every round."""

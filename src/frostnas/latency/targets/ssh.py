@@ -15,6 +15,7 @@ from typing import Any
 from frostnas.artifacts import sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
+from frostnas.latency.agent import line_of
 from frostnas.latency.job import JOURNAL, MANIFEST, RESULTS, MeasuringError
 from frostnas.latency.targets import preflight
 from frostnas.latency.targets.connection import DROPPED, Connection, Dropped
@@ -87,10 +88,10 @@ class Ssh:
                 case {"results": results}:
                     write_atomic(folder / RESULTS, json.dumps(results).encode())
                 case {"journal": {"key": _} as first}:  # its first line: all that follow are told again
-                    (folder / JOURNAL).write_text(json.dumps(first) + "\n")
+                    (folder / JOURNAL).write_text(line_of(first))
                 case {"journal": times}:
                     with (folder / JOURNAL).open("a") as file:
-                        file.write(json.dumps(times) + "\n")
+                        file.write(line_of(times))
 
         command = [self._target.python, f"{far}/{AGENT.name}", "--attached", far]
         try:
