@@ -265,7 +265,8 @@ def test_the_report_of_a_training_alone_says_what_there_is(finished: Path, tmp_p
         shutil.copy(finished / name, tmp_path)
     assert command(tmp_path, "report").returncode == 0
     page = Page((tmp_path / "report.html").read_text())
-    assert page.headings == ["Training", "Settings"] and "top-1 fake-quant" in page.words
+    assert page.headings[-2:] == ["Training", "Settings"] and "top-1 fake-quant" in page.words
+    assert "train.json: weights.safetensors is gone" in page.words
 
 
 def test_the_report_says_which_artifact_is_out_of_date(finished: Path, tmp_path: Path) -> None:
