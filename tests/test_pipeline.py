@@ -303,7 +303,9 @@ def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path,
     model = OnnxClassifier(finished / "model.int8.onnx")
     normalise = Normalise(model.images, torch.device("cpu"))
     for number, one in enumerate(found):
-        pixels = fit(read_picture(tmp_path / f"{number}.png"), model.images.image_size).transpose(2, 0, 1)
+        pixels = fit(read_picture(tmp_path / f"{number}.png", model.images.reading), model.images.image_size).transpose(
+            2, 0, 1
+        )
         image = normalise(torch.from_numpy(pixels[None].astype(np.float32)) / 255)
         chances = torch.from_numpy(model.logits(image.numpy())[0]).double().softmax(0)
         assert one["classes"][0]["name"] == model.images.classes[int(chances.argmax())]
