@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frostnas.artifacts import ExportReport, load
-from tests.commands import SHORT, done, interrupted, invoke, refused, write_net, write_photos
+from tests.in_process import SHORT, done, interrupted, invoke, refused, write_net, write_photos
 
 
 @pytest.fixture(scope="module")
