@@ -12,7 +12,7 @@ import pytest
 
 from frostnas.artifacts import LatencyTable, NetResult, TrainResult, load
 from frostnas.cli import app
-from tests.commands import done, write_photos
+from tests.in_process import done, write_photos
 from tests.local_sshd import SSHD, running_sshd
 from tests.tiny import TINY
 

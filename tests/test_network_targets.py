@@ -67,7 +67,7 @@ def test_an_unknown_baseline_is_refused_before_any_training(tmp_path: Path) -> N
     config = tiny_config("search_net.baselines=[nonet]", "block=frost", f"run_dir={tmp_path}")
     with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(InputError, match="baselines: nonet"):
         STAGES["search-net"].run(Session(config, workspace))
-    assert not (tmp_path / "checkpoints").exists()
+    assert not list(tmp_path.rglob("*.pt"))
 
 
 def test_baselines_of_a_machine_that_is_not_here_are_refused(tmp_path: Path) -> None:

@@ -265,7 +265,8 @@ def test_the_report_of_a_training_alone_says_what_there_is(finished: Path, tmp_p
         shutil.copy(finished / name, tmp_path)
     assert command(tmp_path, "report").returncode == 0
     page = Page((tmp_path / "report.html").read_text())
-    assert page.headings == ["Training", "Settings"] and "top-1 fake-quant" in page.words
+    assert page.headings[-2:] == ["Training", "Settings"] and "top-1 fake-quant" in page.words
+    assert "train.json: weights.safetensors is gone" in page.words
 
 
 def test_the_report_says_which_artifact_is_out_of_date(finished: Path, tmp_path: Path) -> None:
@@ -302,7 +303,9 @@ def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path,
     model = OnnxClassifier(finished / "model.int8.onnx")
     normalise = Normalise(model.images, torch.device("cpu"))
     for number, one in enumerate(found):
-        pixels = fit(read_picture(tmp_path / f"{number}.png"), model.images.image_size).transpose(2, 0, 1)
+        pixels = fit(read_picture(tmp_path / f"{number}.png", model.images.reading), model.images.image_size).transpose(
+            2, 0, 1
+        )
         image = normalise(torch.from_numpy(pixels[None].astype(np.float32)) / 255)
         chances = torch.from_numpy(model.logits(image.numpy())[0]).double().softmax(0)
         assert one["classes"][0]["name"] == model.images.classes[int(chances.argmax())]

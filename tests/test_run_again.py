@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frostnas.artifacts import ExportReport, load
-from tests.commands import SHORT, done, interrupted, invoke, refused, write_net, write_photos
+from tests.in_process import SHORT, done, interrupted, invoke, refused, write_net, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,13 @@ def test_an_unfinished_training_goes_on_and_another_number_of_threads_is_said(fo
     assert "going on from epoch" in said
     assert f"the unfinished train was made on {before} thread(s), and the run goes on with {before + 1}" in said
     assert json.loads((run / "train.json").read_text())["threads"] == before + 1
+
+
+def test_a_refused_command_is_not_unfinished_work(folder: Path) -> None:
+    (folder / "run" / "train.json").unlink()
+    other = f"train.weights={folder / 'net.json'}"
+    assert "not a safetensors file" in refused(*words(folder, "train", other))
+    assert "train: done" in done(*words(folder, "train"))
 
 
 def test_force_trains_anew_and_leaves_the_old_files_until_the_new_are_whole(folder: Path) -> None:

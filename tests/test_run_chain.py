@@ -12,7 +12,7 @@ from frostnas.config import Config
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.pipeline.chain import needed
 from frostnas.report.grids import RunSummary, run_grid
-from tests.commands import NET, SHORT, done, interrupted, write_net, write_photos
+from tests.in_process import NET, SHORT, done, interrupted, write_net, write_photos
 
 
 @pytest.mark.parametrize(

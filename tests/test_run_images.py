@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from frostnas.artifacts import TrainResult, load
-from tests.commands import SHORT, done, interrupted, refused, write_net, write_photos
+from tests.in_process import SHORT, done, interrupted, refused, write_net, write_photos
 from tests.test_data_folder import write_images
 
 

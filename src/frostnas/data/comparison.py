@@ -20,7 +20,10 @@ def other_images(old: Provenance, new: Provenance) -> list[str]:
 
 
 def format_changes(old: ImageFormat, new: ImageFormat) -> list[str]:
-    """What differs in how images are seen; the classes are named by the images."""
+    """What differs in the pixels that a network sees, before they are normalised; the classes are named by the images.
+
+    Mean and deviation go with a network's weights, and with the settings of the stage that trains them.
+    """
     before, after = _values(old), _values(new)
     return [f"{name} {before[name]}, now {after[name]}" for name in before if before[name] != after[name]]
 
@@ -28,5 +31,5 @@ def format_changes(old: ImageFormat, new: ImageFormat) -> list[str]:
 def _values(images: ImageFormat) -> dict[str, Any]:
     """By their names, those of the reading too."""
     plain = asdict(images)
-    values = {name: value for name, value in plain.items() if name not in ("classes", "reading")}
+    values = {name: value for name, value in plain.items() if name not in ("classes", "mean", "std", "reading")}
     return {name.replace("_", " "): value for name, value in (values | plain["reading"]).items()}

@@ -125,7 +125,12 @@ class Stage(Generic[T]):
                 begun = None
         if begun is not None:
             session.look_at_threads(f"the unfinished {self.name}", begun.provenance)
-        return self._made(session, wanted, forced=force or (begun is not None and begun.value.forced))
+        try:
+            return self._made(session, wanted, forced=force or (begun is not None and begun.value.forced))
+        except InputError:
+            if begun is None and workspace.writes:  # it was refused before it began
+                self._mark(session).unlink(missing_ok=True)
+            raise
 
     def _made(self, session: Session, wanted: Provenance, *, forced: bool) -> T:
         workspace, mark = session.workspace, self._mark(session)
