@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,28 +42,15 @@ def streamed(killed: bool) -> StreamedImages:
 
 
 def test_a_loader_process_that_finds_no_memory_is_one_line() -> None:
-    with pytest.raises(LoaderError, match=r"No space left on device \(28\); data\.workers=0") as caught:
+    with pytest.raises(LoaderError, match=r"No space left on device \(28\); .* data\.workers=0") as caught:
         list(streamed(killed=False).batches(4))
     assert "\n" not in str(caught.value)
 
 
-KILLED = """
-import os
-from tests.test_data_failures import streamed
-try:
-    list(streamed(killed=True).batches(4))
-except RuntimeError as error:
-    print(error, flush=True)
-    os._exit(1)
-"""
-
-
 def test_a_loader_process_that_is_killed_is_one_line() -> None:
-    """In a process of its own: torch raises the error wherever the main thread happens to be."""
-    ran = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=120)
-    assert (ran.returncode, ran.stderr) == (1, "")
-    assert len(ran.stdout.splitlines()) == 1
-    assert "killed by signal: Killed" in ran.stdout or "exited unexpectedly" in ran.stdout
+    with pytest.raises(LoaderError, match=r"DataLoader worker .* exited unexpectedly; .* data\.workers=0") as caught:
+        list(streamed(killed=True).batches(4))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
