@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from frostnas import training
 from frostnas.artifacts import Accuracy, ImageFormat, SplitRecord
-from frostnas.config import AugmentConfig, ClassWeights, TrainConfig
+from frostnas.config import AugmentConfig, ClassWeights, OptimConfig, OptimizerName, Sampler, TrainConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, batch_indices
 from frostnas.data.memory import MemoryImages
+from frostnas.engine import Workspace
 from frostnas.errors import InputError
+from frostnas.nets import Net
+from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.training.balance import class_weights, guessing_doubt
+from frostnas.training.trainer import Trainer
 from tests.test_data_folder import read, write_images
+from tests.test_training_stage import NET, TRAIN, recipe_of
 
+MIDDLE = (0.5, 0.5, 0.5)
+RECORD = SplitRecord("toy", 0, 40, 40, 40, None, None, ())
+SGD = OptimConfig(name=OptimizerName.sgd, lr=1.0)
 FEW = torch.tensor([0] * 30 + [1] * 6 + [2] * 4)
 
 
@@ -68,7 +79,49 @@ def test_a_sampler_and_weights_are_not_both_balanced() -> None:
     ("top1", "says"), [(0.75, "no better than always answering a, the largest class (75.00%)"), (0.775, None)]
 )
 def test_a_result_no_better_than_a_constant_answer_says_so(top1: float, says: str | None) -> None:
-    record = SplitRecord("toy", 0, 40, 40, 40, None, None, ())
-    data = Splits(images(FEW).format, record, images(FEW), images(FEW), images(FEW))
+    data = Splits(images(FEW).format, RECORD, images(FEW), images(FEW), images(FEW))
     doubt = guessing_doubt(Accuracy(1.0, top1), data)
     assert says in doubt if says is not None and doubt is not None else doubt is says
+
+
+@pytest.mark.parametrize("options", [{"class_weights": ClassWeights.balanced}, {"sampler": Sampler.balanced}])
+def test_a_small_class_is_learnt_better_when_classes_are_balanced(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Two classes of noise whose means lie close together, fifteen to one."""
+
+    def noise(many: int, few: int, seed: int) -> MemoryImages:
+        labels = torch.tensor([0] * many + [1] * few)
+        grey = 120 + 12 * labels + 20 * torch.randn(len(labels), generator=torch.Generator().manual_seed(seed))
+        pixels = grey.clamp(0, 255).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+        return MemoryImages(pixels, labels, ImageFormat(("many", "few"), 8, MIDDLE, MIDDLE), AugmentConfig())
+
+    data = Splits(noise(1, 1, 0).format, RECORD, noise(600, 40, 0), noise(60, 60, 1), noise(200, 200, 2))
+    reached = []
+    for number, chosen in enumerate(({}, options)):
+        train = replace(TRAIN, float_epochs=4, epochs=2, frozen_epochs=1, **chosen)
+        with Workspace.open(tmp_path / str(number), quiet=True) as workspace:
+            net = NET.with_classes(2)
+            result, _ = training.run(recipe_of(train), train, data, net, workspace, "")
+        reached.append(result)
+    plain, balanced = reached
+    assert balanced.fp32.test > plain.fp32.test + 0.03
+    assert bool(plain.warnings) == (plain.fake_quant.test <= 0.5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_gradients_of_parts_add_up_to_that_of_the_whole(smoothing: float) -> None:
+    pixels, labels = next(images(FEW).batches(40))
+    gradients = []
+    for pieces in (1, 4):
+        torch.manual_seed(0)
+        net = Net(replace(NET.with_classes(3), head=replace(NET.head, classes=3, dropout=0.0)), Scheme())
+        train = replace(TRAIN, micro_batches=pieces, label_smoothing=smoothing, optim=SGD)
+        weights = class_weights(replace(train, class_weights=ClassWeights.balanced), FEW, 3)
+        trainer = Trainer(net, recipe_of(train), train, 10, 3, class_weights=weights)
+        trainer.begin_epoch()
+        set_state(net, QuantState.FLOAT)
+        net.eval()  # without statistics of the piece at hand
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        trainer.step(pixels, labels)
+        gradients.append([old - new.detach() for old, new in zip(before, net.parameters(), strict=True)])
+    for one, whole in zip(gradients[1], gradients[0], strict=True):
+        torch.testing.assert_close(one, whole, rtol=1e-3, atol=1e-5)

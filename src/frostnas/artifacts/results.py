@@ -185,11 +185,14 @@ class NetResult:
     """The one whose space was searched."""
 
 
+PartName = Literal["train", "val", "test", ""]
+
+
 @dataclass(frozen=True, slots=True)
 class ClassImages:
     """The images of one class in one part of a data set, by their content: what says that they are still the same."""
 
-    part: Literal["train", "val", "test", ""]
+    part: PartName
     """`train`, `val` or `test`, what they are for; empty where one set is split."""
     name: Line
     images: Whole

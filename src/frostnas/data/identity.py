@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frostnas.artifacts import ClassImages, SplitRecord
+from frostnas.artifacts import ClassImages, PartName, SplitRecord
 from frostnas.data.folder import Listing
 
-TRAIN, VAL, TEST, WHOLE = "train", "val", "test", ""
+TRAIN: PartName = "train"
+VAL: PartName = "val"
+TEST: PartName = "test"
+WHOLE: PartName = ""
 """Parts of a data set by what they are for; the last is of a set that is split by `data.test_fraction`."""
 SHOWN = 4  # classes that are named one by one
 
 
-def of_files(listing: Listing, part: str) -> tuple[ClassImages, ...]:
+def of_files(listing: Listing, part: PartName) -> tuple[ClassImages, ...]:
     """Every class of a listing, by the names of its files in the class folder and by their content.
 
     Where the folder lies and when a file was written is not a part of it.
@@ -33,7 +36,7 @@ def of_files(listing: Listing, part: str) -> tuple[ClassImages, ...]:
 
 
 def of_pixels(
-    pixels: npt.NDArray[Any], labels: npt.NDArray[np.int64], classes: Sequence[str], part: str = WHOLE
+    pixels: npt.NDArray[Any], labels: npt.NDArray[np.int64], classes: Sequence[str], part: PartName = WHOLE
 ) -> tuple[ClassImages, ...]:
     """Every class of images (N, ...) in memory with labels (N,), by their pixels in their order."""
     chosen = [pixels[labels == label] for label in range(len(classes))]

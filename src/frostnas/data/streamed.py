@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -82,13 +84,28 @@ class LoaderError(RuntimeError):
 
 def _in_one_line(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
     try:
-        yield from loader
+        yield from _started(loader)
     except Exception as error:  # of a loader process: its own class, with the traceback as its text
         kind = type(error)
         reason = (str(error).strip().splitlines() or [kind.__name__])[-1]
         if kind is PictureError:
             raise PictureError(reason.removeprefix(f"{kind.__module__}.{kind.__name__}: ")) from None
-        raise LoaderError(f"{reason}; data.workers=0 reads in this process, without shared memory") from None
+        raise LoaderError(
+            f"{reason.strip()}; memory or /dev/shm may be full, and data.workers=0 reads in this process alone"
+        ) from None
+
+
+def _started(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
+    """The loader's batches, without torch's handler that raises a process's death wherever the main thread is then.
+
+    Waiting for a batch finds the death as well, within seconds.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return iter(loader)
+    before = signal.getsignal(signal.SIGCHLD)
+    batches = iter(loader)
+    signal.signal(signal.SIGCHLD, before)
+    return batches
 
 
 class _Prepared(Dataset[Tensor]):

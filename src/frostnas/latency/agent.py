@@ -306,7 +306,7 @@ def median_of_quiet(times):
 # ---- the folder
 
 
-def line_of(value):
+def line_of(value: object) -> str:
     """A line of the journal: JSON, and the digest that a damaged line does not have."""
     text = json.dumps(value)
     return "%s %s\n" % (hashlib.sha256(text.encode()).hexdigest()[:16], text)
