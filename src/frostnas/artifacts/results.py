@@ -185,7 +185,7 @@ class NetResult:
     """The one whose space was searched."""
 
 
-PartName = Literal["train", "val", "test", ""]
+PartName = Annotated[str, Meta(pattern="^(train|val|test)?$")]
 
 
 @dataclass(frozen=True, slots=True)
