@@ -38,7 +38,17 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.scratch import scratch
-from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
+from frostnas.artifacts.specs import (
+    BlockSpec,
+    Convention,
+    HeadSpec,
+    LayerSpec,
+    NetSpec,
+    StemSpec,
+    Workload,
+    div8,
+    divisible,
+)
 from frostnas.artifacts.store import (
     Artifact,
     Provenance,
@@ -63,6 +73,7 @@ __all__ = [
     "ClassImages",
     "ClassScore",
     "Contender",
+    "Convention",
     "Evaluation",
     "ExportReport",
     "FormatFile",
