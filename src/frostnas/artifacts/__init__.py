@@ -39,11 +39,13 @@ from frostnas.artifacts.results import (
 )
 from frostnas.artifacts.scratch import scratch
 from frostnas.artifacts.specs import (
+    IMAGENET,
     BlockSpec,
     Convention,
     HeadSpec,
     LayerSpec,
     NetSpec,
+    Normalisation,
     StemSpec,
     Workload,
     div8,
@@ -63,6 +65,7 @@ from frostnas.artifacts.store import (
 )
 
 __all__ = [
+    "IMAGENET",
     "Accuracy",
     "Artifact",
     "BlockHistoryRow",
@@ -87,6 +90,7 @@ __all__ = [
     "ModelFile",
     "NetResult",
     "NetSpec",
+    "Normalisation",
     "OperationShare",
     "ParetoRow",
     "Protocol",
