@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from frostnas import InputError, create_model, load_weights
-from frostnas.artifacts import Convention
-from frostnas.nets import Net, count, read_weights, zoo_spec
+from frostnas.artifacts import IMAGENET, Convention
+from frostnas.nets import Net, Weights, count, libraries, read_weights, zoo_spec
+from frostnas.nets.namings import Source, naming_of
 from frostnas.nets.weights import identity
 from frostnas.quant import Window
 
@@ -121,7 +122,7 @@ def test_the_trained_lite0_gives_the_logits_of_its_own_code(size: int) -> None:
 def test_same_padding_is_symmetric_at_sizes_of_32n_and_one(tmp_path: Path) -> None:
     spec = zoo_spec("efficientnet_lite0", 10, 97)
     plain = spec.under(Convention(epsilon=1e-3))
-    same, symmetric = randomised(Net(spec)), Net(plain)
+    same, symmetric = randomised(Net(spec)), Net(plain).eval()
     symmetric.load_state_dict(same.state_dict())
     assert apart(same, symmetric, 97) == 0 == apart(same, symmetric, 65)
     assert apart(same, symmetric, 96) > 1e-3
@@ -146,6 +147,17 @@ def test_the_source_decides_padding_and_batch_norm(tmp_path: Path) -> None:
     lite = read_weights(str(real_lite0())).source("efficientnet_lite")
     assert lite is not None and lite.convention == Convention("same", 1e-3)
     assert lite.normalisation.mean[0] == pytest.approx(127 / 255) and lite.normalisation.std[0] == 128 / 255
+
+
+def test_what_a_library_says_of_its_model_goes_before_what_its_names_suggest() -> None:
+    theirs = of_timm("efficientnet_lite0")  # pads symmetrically; a file of it looks like one of TensorFlow's
+    source = Source(libraries.convention_of(theirs), libraries.normalisation_of("timm:efficientnet_lite0"))
+    assert source == Source(Convention(), IMAGENET)
+    content = {name: value for name, value in theirs.state_dict().items() if "num_batches" not in name}
+    ours = Net(zoo_spec("efficientnet_lite0", image_size=SIZE))
+    load_weights(ours, Weights("timm:efficientnet_lite0", content, naming_of(content), source))
+    assert ours.spec.stem.convention == Convention()
+    assert apart(ours, theirs, SIZE) < 1e-4
 
 
 @pytest.mark.parametrize("holder", ["state_dict", "model", "anything"])
@@ -176,7 +188,7 @@ def test_what_does_not_fit_names_what_it_is(tmp_path: Path) -> None:
 
     path = saved(of_torchvision("mobilenet_v2"), tmp_path)
     with pytest.raises(
-        InputError, match=r"features\.1.*it looks like mobilenet_v2_1_0 by torchvision; give net="
+        InputError, match=r"features\.0.*it looks like mobilenet_v2_1_0 by torchvision; give net="
     ) as caught:
         load_weights(create_model("mobilenet_v3_large_1_0"), path)
     assert "\n" not in str(caught.value)
