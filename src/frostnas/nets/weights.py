@@ -98,7 +98,8 @@ def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool 
     own, theirs = net.state_dict(), _names(weights, net.spec)
     left_out = [name for name in theirs if name not in own]  # the head of a backbone
     classifier = [name for name, place in places(net.spec).items() if place.slot == CLASSIFIER and name in own]
-    known = {len(weights.tensors[theirs[name]]) for name in classifier if theirs[name] in weights.tensors}
+    theirs_of_classifier = [weights.tensors[theirs[name]] for name in classifier if theirs[name] in weights.tensors]
+    known = {size for tensor in theirs_of_classifier for size in tensor.shape[:1]}
     if known - {net.spec.head.classes}:
         if not new_classifier:
             number = known.pop()
