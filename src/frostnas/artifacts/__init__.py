@@ -39,7 +39,19 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.scratch import scratch
-from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
+from frostnas.artifacts.specs import (
+    IMAGENET,
+    BlockSpec,
+    Convention,
+    HeadSpec,
+    LayerSpec,
+    NetSpec,
+    Normalisation,
+    StemSpec,
+    Workload,
+    div8,
+    divisible,
+)
 from frostnas.artifacts.store import (
     Artifact,
     Provenance,
@@ -56,6 +68,7 @@ from frostnas.artifacts.store import (
 )
 
 __all__ = [
+    "IMAGENET",
     "Accuracy",
     "Artifact",
     "BlockHistoryRow",
@@ -66,6 +79,7 @@ __all__ = [
     "ClassImages",
     "ClassScore",
     "Contender",
+    "Convention",
     "Evaluation",
     "ExportReport",
     "FormatFile",
@@ -79,6 +93,7 @@ __all__ = [
     "ModelFile",
     "NetResult",
     "NetSpec",
+    "Normalisation",
     "OperationShare",
     "ParetoRow",
     "PartName",

@@ -28,6 +28,8 @@ from frostnas.data.comparison import other_images
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
+from frostnas.nets.weights import identity
+from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
@@ -44,7 +46,8 @@ ROWS, PARETO = "latency.csv", "pareto.csv"
 class Start(NamedTuple):
     """Weights that a training starts from."""
 
-    path: Path
+    given: str
+    """A path, or a library's model."""
     sha256: str
     name: str
     """The key that gave them, or the name of the file beside net.json."""
@@ -55,7 +58,7 @@ class Session:
 
     def __init__(self, config: Config, workspace: Workspace) -> None:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
-        self.config = with_integers(config, self.table_path)
+        self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._said_threads = False
         seed_all(config.seed)
@@ -111,7 +114,9 @@ class Session:
             spec = zoo_spec(given, len(images.classes), images.image_size)
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
-        return spec.with_classes(len(images.classes)).at_size(images.image_size)
+        spec = spec.with_classes(len(images.classes)).at_size(images.image_size)
+        weights = read_start(self.config)
+        return weights.adapted(spec) if weights else spec
 
     @property
     def _net_json(self) -> Path | None:
@@ -165,10 +170,7 @@ class Session:
         """
         train = self.config.train
         if train.weights is not None:
-            path = Path(train.weights)
-            if not path.is_file():
-                raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors")
-            return Start(path, sha256_of(path), "train.weights")
+            return Start(train.weights, identity(train.weights, "train.weights"), "train.weights")
         if not train.inherit or self._net_json is None or self._net_result is None:
             return None
         digest = self._net_result.weights_sha256
@@ -178,7 +180,7 @@ class Session:
         if not path.is_file() or sha256_of(path) != digest:
             what = "is not that of its net.json" if path.is_file() else "no such file, of which net.json speaks"
             raise InputError(f"{path}: {what}; copy both together, or give train.inherit=false")
-        return Start(path, digest, NET_WEIGHTS)
+        return Start(str(path), digest, NET_WEIGHTS)
 
     @cached_property
     def teacher(self) -> Teacher | None:

@@ -33,6 +33,7 @@ from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity
@@ -97,9 +98,11 @@ def _search_net(session: Session, work: Work) -> NetResult:
 
 def _train(session: Session, work: Work) -> TrainResult:
     config, data, net, teacher = session.config, session.data, session.net, session.teacher
-    recipe, start = Recipe.of(config, "train"), session.start and session.start.path
+    recipe, start = Recipe.of(config, "train"), session.start and session.start.given
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
+        if said := other_normalisation(config):
+            session.workspace.say(f"train: warning: {said}")
     result, state = training.run(
         recipe, config.train, data, net, session.workspace, work.identity, start=start, teacher=teacher
     )

@@ -13,6 +13,7 @@ from frostnas.quant.fake_quant import (
     weight_scale,
 )
 from frostnas.quant.gradboost import GradBoost
+from frostnas.quant.layer import Layer
 from frostnas.quant.layers import (
     Add,
     Concat,
@@ -24,6 +25,7 @@ from frostnas.quant.layers import (
     MaxPool,
     Multiply,
 )
+from frostnas.quant.window import Window
 
 __all__ = [
     "ActivationQuantizer",
@@ -36,12 +38,14 @@ __all__ = [
     "HardSwish",
     "InputQuantizer",
     "IntegerConv",
+    "Layer",
     "MaxPool",
     "Multiply",
     "QTensor",
     "QuantState",
     "RangeError",
     "Scheme",
+    "Window",
     "check_ranges",
     "fake_quantize_weight",
     "set_state",

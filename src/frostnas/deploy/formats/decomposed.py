@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.deploy.onnx.graph import IntegerGrid
 from frostnas.nets import Net
-from frostnas.nets.trace import trace
+from frostnas.nets.count import Shape, output_shape
+from frostnas.nets.trace import Call, trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -26,11 +27,14 @@ from frostnas.quant import (
     GlobalAveragePool,
     HardSwish,
     IntegerConv,
+    Layer,
     MaxPool,
     Multiply,
+    Window,
 )
 
 LOW, HIGH = -128, 127
+Grids = Add | Concat | ConvBN | GlobalAveragePool | HardSwish | Multiply
 
 
 def signed_grid(quantizer: ActivationQuantizer) -> IntegerGrid:
@@ -53,10 +57,10 @@ def read_from(x: Tensor, grid: IntegerGrid) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What goes from layer to layer: int8 levels (N, channels, H, W)."""
+    """What goes from layer to layer: int8 levels (N, *shape)."""
 
     grid: IntegerGrid
-    channels: int
+    shape: Shape
 
 
 class Form(nn.Module):
@@ -108,11 +112,15 @@ class IntegerConvolution(nn.Module):
 
     bias: Tensor
 
-    def __init__(self, conv: nn.Conv2d, integers: IntegerConv, input_scale: float) -> None:
+    def __init__(self, window: Window, integers: IntegerConv, given: Flow) -> None:
         super().__init__()
-        self.stride, self.padding, self.dilation, self.groups = conv.stride, conv.padding, conv.dilation, conv.groups
-        scale = integers.weight_scale
-        self.weights: nn.Module = IntegerWeights(integers.weight, scale)
+        weight, scale, input_scale = integers.weight, integers.weight_scale, given.grid.scale
+        before, after = window.pads(given.shape.side)
+        # Not every backend takes a padding that differs between the ends. Zeros before the kernel do the same.
+        weight = F.pad(weight, (after - before, 0, after - before, 0))
+        self.stride, self.padding, self.dilation = window.stride, after, window.dilation
+        self.groups = given.shape.channels // weight.shape[1]
+        self.weights: nn.Module = IntegerWeights(weight, scale)
         # The backend rounds a float bias to int32 steps of weight scale times input scale: on them it lies already.
         self.register_buffer("bias", (integers.bias.double() * scale.double() * input_scale).float())
 
@@ -122,12 +130,11 @@ class IntegerConvolution(nn.Module):
 
 def affine(given: Flow, factor: float, offset: float) -> IntegerConvolution:
     """factor * x + offset as a depthwise convolution of integers: float32 -> float32."""
-    channels = given.channels
+    channels = given.shape.channels
     weight = torch.full((channels, 1, 1, 1), HIGH, dtype=torch.int8)
     scale = torch.full((channels,), factor / HIGH)
     bias = torch.round(offset / (scale.double() * given.grid.scale)).to(torch.int32)
-    conv = nn.Conv2d(channels, channels, 1, groups=channels)
-    return IntegerConvolution(conv, IntegerConv(weight, scale, bias), given.grid.scale)
+    return IntegerConvolution(Window(1), IntegerConv(weight, scale, bias), given)
 
 
 class _HardSwish(nn.Module):
@@ -147,27 +154,32 @@ class _HardSwish(nn.Module):
         return x * read_from(round_to(self.gate(x), self.grid), self.grid)
 
 
+def gives(layer: Grids, *inputs: Flow) -> Flow:
+    """The flow out of a layer that has a quantizer."""
+    return Flow(signed_grid(layer.quantizer), output_shape(layer, *(one.shape for one in inputs)))
+
+
 @singledispatch
-def form(layer: nn.Module, *inputs: Flow) -> Form:
-    """A layer for given inputs; the image is none."""
+def form(layer: Layer, *inputs: Flow) -> Form:
+    """A layer for given inputs."""
     raise TypeError(f"no Q/DQ form for {type(layer).__name__}")
 
 
 @form.register
 def _(layer: ActivationQuantizer, *inputs: Flow) -> Form:
-    return _Input(nn.Identity(), inputs, Flow(signed_grid(layer), 3))
+    return _Input(nn.Identity(), inputs, Flow(signed_grid(layer), inputs[0].shape))
 
 
 @form.register
 def _(layer: ConvBN, *inputs: Flow) -> Form:
     scale = inputs[0].grid.scale
-    operation = IntegerConvolution(layer.conv, layer.integers(layer.conv.weight.new_tensor(scale)), scale)
-    return Form(operation, inputs, Flow(signed_grid(layer.quantizer), layer.conv.out_channels))
+    integers = layer.integers(layer.conv.weight.new_tensor(scale))
+    return Form(IntegerConvolution(layer.window, integers, inputs[0]), inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: HardSwish, *inputs: Flow) -> Form:
-    return Form(_HardSwish(layer, inputs[0]), inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(_HardSwish(layer, inputs[0]), inputs, gives(layer, *inputs))
 
 
 @form.register
@@ -178,28 +190,33 @@ def _(layer: Concat, *inputs: Flow) -> Form:
         """Of inputs brought to one grid first: the kernels only copy."""
         return torch.cat([read_from(round_to(value, grid), grid) for value in values], dim=1)
 
-    return Form(join, inputs, Flow(grid, sum(one.channels for one in inputs)))
+    return Form(join, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: Add, *inputs: Flow) -> Form:
-    return Form(torch.add, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(torch.add, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: Multiply, *inputs: Flow) -> Form:
-    return Form(torch.mul, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(torch.mul, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: GlobalAveragePool, *inputs: Flow) -> Form:
-    output = Flow(signed_grid(layer.quantizer), inputs[0].channels)
-    return Form(lambda x: x.mean((2, 3), keepdim=True), inputs, output)
+    return Form(lambda x: x.mean((2, 3), keepdim=True), inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: MaxPool, *inputs: Flow) -> Form:
-    return Form(lambda x: F.max_pool2d(x, layer.kernel, layer.stride, layer.kernel // 2), inputs, inputs[0])
+    window = layer.window
+
+    def pool(x: Tensor) -> Tensor:
+        padded, padding = window.padded(x, -torch.inf)
+        return F.max_pool2d(padded, window.kernel, window.stride, padding)
+
+    return Form(pool, inputs, Flow(inputs[0].grid, output_shape(layer, inputs[0].shape)))
 
 
 @form.register
@@ -216,28 +233,18 @@ class Decomposed(nn.Module):
 
     def __init__(self, net: Net, form: Callable[..., Form] = form) -> None:
         super().__init__()
-        self.graph = trace(net)
+        self.trace = trace(net)
         self.forms = nn.ModuleList()
-        flows: dict[fx.Node, Flow] = {}
-        for node in self.graph.nodes:
-            if node.op == "call_module":
-                inputs = [flows[arg] for arg in node.args if arg in flows]
-                layer = form(net.get_submodule(str(node.target)), *inputs)
-                self.forms.append(layer)
-                flows[node] = self.last = layer.output
-            elif node.op not in ("placeholder", "output"):
-                flows[node] = flows[node.args[0]]
+
+        def add(call: Call, *inputs: Flow) -> Flow:
+            made = form(call.layer, *inputs)
+            self.forms.append(made)
+            return made.output
+
+        image = Flow(IntegerGrid(signed=True), Shape(3, net.spec.image_size))  # it has no levels yet
+        self.last = walk(self.trace, [image], add)
 
     def forward(self, image: Tensor) -> Tensor:
-        values: dict[fx.Node, Tensor] = {}
         forms = iter(self.forms)
-        result = image
-        for node in self.graph.nodes:
-            if node.op == "placeholder":
-                result = image
-            elif node.op == "call_module":
-                result = next(forms)(*(values[arg] for arg in node.args))
-            else:  # attribute access on a QTensor, the final flatten, the output
-                result = values[node.args[0]]
-            values[node] = result
-        return read_from(result, self.last.grid).flatten(1)
+        levels = walk(self.trace, [image], lambda call, *values: next(forms)(*values))
+        return read_from(levels, self.last.grid).flatten(1)

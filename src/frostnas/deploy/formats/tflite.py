@@ -26,12 +26,13 @@ from frostnas.deploy.formats.decomposed import (
     IntegerWeights,
     affine,
     form,
+    gives,
     read_from,
     round_to,
     signed_grid,
 )
 from frostnas.nets import Net
-from frostnas.quant import Concat
+from frostnas.quant import Concat, Layer
 
 TFLITE_NAME = "model.int8.tflite"
 
@@ -66,14 +67,14 @@ class _Join(nn.Module):
 
 
 @singledispatch
-def _form(layer: nn.Module, *inputs: Flow) -> Form:
+def _form(layer: Layer, *inputs: Flow) -> Form:
     return form(layer, *inputs)
 
 
 @_form.register
 def _(layer: Concat, *inputs: Flow) -> Form:
     join = _Join(inputs, layer)
-    return Form(join, inputs, Flow(join.grid, sum(one.channels for one in inputs)))
+    return Form(join, inputs, gives(layer, *inputs))
 
 
 def export(net: Net, int8: Path, metadata: Mapping[str, str], threads: int) -> Exported:

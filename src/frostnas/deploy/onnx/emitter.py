@@ -1,21 +1,23 @@
 """A fake-quantized network as an ONNX graph, written layer by layer.
 
-The dataflow comes from `torch.fx` with the quantization-aware layers as leaves, so a block's wiring is written once,
-in its `forward`. A layer has one function here, which serves the INT8 and the FP32 file.
+A block's wiring is written once, in its `forward`, and `nets.trace` reads it. A layer has one function here, which
+serves the INT8 and the FP32 file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
 import onnx
-from torch import fx, nn
+from torch import nn
 
 from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
+from frostnas.nets.count import Shape, shapes_of
 from frostnas.nets.net import Net
-from frostnas.nets.trace import trace
+from frostnas.nets.trace import Call, trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -24,8 +26,10 @@ from frostnas.quant import (
     Dropout,
     GlobalAveragePool,
     HardSwish,
+    Layer,
     MaxPool,
     Multiply,
+    Window,
 )
 
 PACK = 4
@@ -33,7 +37,7 @@ PACK = 4
 
 
 @singledispatch
-def emit(layer: nn.Module, graph: Graph, name: str, *inputs: Value) -> Value:
+def emit(layer: Layer, graph: Graph, name: str, *inputs: Value) -> Value:
     """Write one layer and return its output."""
     raise TypeError(f"{name}: no ONNX form for {type(layer).__name__}")
 
@@ -53,11 +57,17 @@ def _(layer: ConvBN, graph: Graph, name: str, x: Value) -> Value:
         f"{name}.conv",
         kernel_shape=list(conv.kernel_size),
         strides=list(conv.stride),
-        pads=[int(conv.padding[0])] * 4,
+        pads=_pads(layer.window, x),
         dilations=list(conv.dilation),
         group=conv.groups,
     )
     return graph.quantize(output, layer.quantizer, name)
+
+
+def _pads(window: Window, x: Value) -> list[int]:
+    """Before rows and columns, then behind them."""
+    before, after = window.pads(x.side)
+    return [before, before, after, after]
 
 
 def _float_convolution(layer: ConvBN, graph: Graph, name: str, x: Value) -> list[str]:
@@ -132,9 +142,9 @@ def _(layer: MaxPool, graph: Graph, name: str, x: Value) -> Value:
         "MaxPool",
         [x.name],
         f"{name}.pool",
-        kernel_shape=[layer.kernel] * 2,
-        strides=[layer.stride] * 2,
-        pads=[layer.kernel // 2] * 4,
+        kernel_shape=[layer.window.kernel] * 2,
+        strides=[layer.window.stride] * 2,
+        pads=_pads(layer.window, x),
     )
     return graph.round_to(pooled, x.grid, name) if graph.quantized else Value(pooled)
 
@@ -144,21 +154,21 @@ def _(layer: Dropout, graph: Graph, name: str, x: Value) -> Value:
     return x
 
 
-def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
-    """Write every layer of ``module`` in the order of its `forward`."""
-    values: dict[fx.Node, Value] = {}
-    remaining = iter(inputs)
-    for node in trace(module).nodes:
-        if node.op == "placeholder":
-            values[node] = next(remaining)
-        elif node.op == "call_module":
-            layer = module.get_submodule(str(node.target))
-            values[node] = emit(layer, graph, str(node.target), *(values[arg] for arg in node.args))
-        elif node.op == "output":
-            return values[node.args[0]]
-        else:  # attribute access on a QTensor, or the final flatten
-            values[node] = values[node.args[0]]
-    raise AssertionError("a traced graph ends in its output")
+def emit_layers(graph: Graph, module: nn.Module, start: Value, shape: Shape) -> Value:
+    """Write every layer of ``module`` in the order of its `forward`.
+
+    Args:
+        start: what the module takes.
+        shape: of ``start``.
+    """
+    traced = trace(module)
+    start_side, *sides = (one.side for one in shapes_of(traced, shape))
+    remaining = iter(sides)
+
+    def visit(call: Call, *values: Value) -> Value:
+        return replace(emit(call.layer, graph, call.name, *values), side=next(remaining))
+
+    return walk(traced, [replace(start, side=start_side)], visit)
 
 
 def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.ModelProto:
@@ -168,7 +178,7 @@ def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.
     arithmetic once a runtime has fused it; without, the float network with batch norm folded.
     """
     graph = Graph(quantized)
-    result = emit_layers(graph, net, [Value("image")])
-    graph.node("Flatten", [result.name], "logits", axis=1)
     size, classes = net.spec.image_size, net.spec.head.classes
+    result = emit_layers(graph, net, Value("image"), Shape(3, size))
+    graph.node("Flatten", [result.name], "logits", axis=1)
     return graph.model([tensor("image", ("batch", 3, size, size))], [tensor("logits", ("batch", classes))], metadata)
