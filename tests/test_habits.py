@@ -33,7 +33,8 @@ def test_pre_commit_runs_the_linters_of_make_check_and_fetches_nothing() -> None
     recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     checks = [
-        re.sub(r"\$\(BIN\)/| (src|tests|benchmarks|examples)\b", "", line).strip() for line in recipe[1].splitlines()
+        re.sub(r"\$\(BIN\)/| (src|tests|benchmarks|examples|docs)\b", "", line).strip()
+        for line in recipe[1].splitlines()
     ]
     assert checks == [hook["entry"].replace(".venv/bin/", "").replace(" --force-exclude", "") for hook in repo["hooks"]]
 

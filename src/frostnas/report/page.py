@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import logging
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,13 +84,13 @@ def page(run: RunSummary, folder: Path, doubts: list[str], config: str, inspecti
 
 def _charts(run: RunSummary, folder: Path, inspection: Inspection | None) -> tuple[dict[str, list[Figure]], str]:
     """The charts by section and the JavaScript that draws them; nothing without the extra `report`."""
-    if find_spec("altair") is None or find_spec("vl_convert") is None:
-        log.warning("the report has no charts: `pip install 'frostnas[report]'` brings what draws them")
+    try:
+        import vl_convert
+
+        from frostnas.report.charts import figures
+    except ModuleNotFoundError as error:
+        log.warning("the report has no charts: %s; `pip install 'frostnas[report]'` brings what draws them", error)
         return {}, ""
-    import vl_convert
-
-    from frostnas.report.charts import figures
-
     charts = figures(run, folder, inspection)
     return charts, vl_convert.javascript_bundle() if any(charts.values()) else ""
 
@@ -134,7 +133,10 @@ def _sections(run: RunSummary, folder: Path, charts: dict[str, list[Figure]]) ->
         Section(
             title,
             [*artifact_grids(value, folder / f"{value.KIND}.json"), *more],
-            _pictures(folder, {name: text for name, text in captions.items() if not (charts and name in DRAWN)}),
+            _pictures(
+                folder,
+                {name: text for name, text in captions.items() if not (charts.get(value.KIND) and name in DRAWN)},
+            ),
             charts.get(value.KIND, []),
         )
         for title, value, more, captions in stages

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from frostnas.artifacts import BlockResult, Evaluation, NetResult, ParetoRow
@@ -48,7 +47,9 @@ def draw_confusion(result: Evaluation, path: Path) -> None:
 
 def _can_draw(path: Path) -> bool:
     """Whether there is matplotlib; a board, and a machine that only trains, may do without."""
-    if find_spec("matplotlib") is not None:
-        return True
-    log.warning("%s: not drawn: `pip install 'frostnas[report]'` brings what draws it", path)
-    return False
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        log.warning("%s: not drawn: %s; `pip install 'frostnas[report]'` brings what draws it", path, error)
+        return False
+    return True
