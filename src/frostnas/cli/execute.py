@@ -103,9 +103,8 @@ def _of_run(
     """With the data and the board of the run that the command works on, where the command line names no others."""
     from frostnas.cli.of_run import run_of, with_board_of_run, with_data_of_run
 
-    if command in ("zoo", "report", "status") or (
-        command == PROFILE and path is not None
-    ):  # which takes all from the bundle
+    imports = command == PROFILE and path is not None  # which takes all from the bundle
+    if imports or command in ("zoo", "report", "status"):
         return config
     folder = run_of(config, path)
     if command != "evaluate" and not bundled:  # it measures where it runs, on the board itself too

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import yaml
 from filelock import FileLock, Timeout
 
 from frostnas.cli.outcome import Outcome
-from frostnas.config import Config
+from frostnas.config import Config, SearchNetConfig, TrainConfig
+from frostnas.config.compose import read_stored
 from frostnas.errors import InputError
 from frostnas.report.grids import Grid
 from frostnas.report.tables import view
@@ -28,15 +28,15 @@ class Step:
 
     command: str
     artifact: str
-    epochs: str = ""
-    """The config group whose epochs it writes to `metrics/<command>.csv` one by one; empty for none."""
+    epochs: type[SearchNetConfig] | type[TrainConfig] | None = None
+    """The config of the epochs that it writes to `metrics/<command>.csv` one by one; None if it does not."""
 
 
 STEPS = (
     Step("search-block", "block.json"),
     Step("profile-latency", "latency.json"),
-    Step("search-net", "net.json", "search_net"),
-    Step("train", "train.json", "train"),
+    Step("search-net", "net.json", SearchNetConfig),
+    Step("train", "train.json", TrainConfig),
     Step("export", "export.json"),
 )
 
@@ -148,14 +148,14 @@ def _locked(lock: Path) -> bool:
 def _epochs(folder: Path, step: Step) -> tuple[int, int]:
     """Epochs done and all epochs of a stage; zeros where it does not count them."""
     settings, metrics = folder / "config.yaml", folder / "metrics" / f"{step.command}.csv"
-    if not step.epochs or not settings.is_file():
+    if step.epochs is None or not settings.is_file():
         return 0, 0
-    group = yaml.safe_load(settings.read_text())[step.epochs]
-    total = int(group["float_epochs"]) + int(group["epochs"])
+    group = read_stored(settings, step.epochs, step.command.replace("-", "_"))
+    total = group.float_epochs + group.epochs
     if not metrics.is_file():
         return 0, total
     with metrics.open(newline="") as file:
-        return len({row["epoch"] for row in csv.DictReader(file)}), total
+        return len({row.get("epoch") for row in csv.DictReader(file)}), total
 
 
 def _grid(folder: Path, steps: list[StepStatus]) -> Grid:
