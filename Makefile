@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test test-all test-arm bench fmt clean
+.PHONY: help install demo check test test-all test-arm bench docs fmt clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -20,8 +20,8 @@ demo: $(STAMP)  ## search, train and export on the bundled digits
 	$(BIN)/frostnas run
 
 check: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/ruff format --check src tests benchmarks examples docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -48,9 +48,12 @@ bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 	$(BIN)/python benchmarks/ablation_qat.py
 	$(BIN)/python benchmarks/growth.py
 
+docs: $(STAMP)  ## build the documentation into build/docs; warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+
 fmt: $(STAMP)  ## format the code
-	$(BIN)/ruff check --fix src tests benchmarks examples
-	$(BIN)/ruff format src tests benchmarks examples
+	$(BIN)/ruff check --fix src tests benchmarks examples docs
+	$(BIN)/ruff format src tests benchmarks examples docs
 
 clean:  ## remove what the other targets made, but not runs/
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

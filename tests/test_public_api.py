@@ -15,6 +15,7 @@ NAMES = [
     "ExportReport",
     "HeadSpec",
     "InputError",
+    "Int8Model",
     "LatencyTable",
     "LayerSpec",
     "Net",
@@ -24,6 +25,7 @@ NAMES = [
     "TrainResult",
     "create_model",
     "load",
+    "load_int8",
     "load_weights",
 ]
 

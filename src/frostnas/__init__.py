@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TrainResult,
         load,
     )
+    from frostnas.deploy.loaded import Int8Model, load_int8
     from frostnas.errors import InputError
     from frostnas.nets import Net, create_model, load_weights
 
@@ -41,6 +42,7 @@ _HOMES = {
         "TrainResult",
         "load",
     ),
+    "frostnas.deploy.loaded": ("Int8Model", "load_int8"),
     "frostnas.errors": ("InputError",),
     "frostnas.nets": ("Net", "create_model", "load_weights"),
 }
@@ -52,6 +54,7 @@ __all__ = [
     "ExportReport",
     "HeadSpec",
     "InputError",
+    "Int8Model",
     "LatencyTable",
     "LayerSpec",
     "Net",
@@ -62,6 +65,7 @@ __all__ = [
     "__version__",
     "create_model",
     "load",
+    "load_int8",
     "load_weights",
 ]
 

@@ -1,7 +1,9 @@
 """What stages hand to each other: typed, versioned values and their files."""
 
+from frostnas.artifacts.inspection import Confusion, Inspection, LayerHealth, ShownImage
 from frostnas.artifacts.latency import (
     Calibration,
+    CheckedNetwork,
     Host,
     LatencyRow,
     LatencyTable,
@@ -76,8 +78,10 @@ __all__ = [
     "BlockSpec",
     "Calibration",
     "CandidateCosts",
+    "CheckedNetwork",
     "ClassImages",
     "ClassScore",
+    "Confusion",
     "Contender",
     "Convention",
     "Evaluation",
@@ -86,8 +90,10 @@ __all__ = [
     "HeadSpec",
     "Host",
     "ImageFormat",
+    "Inspection",
     "LatencyRow",
     "LatencyTable",
+    "LayerHealth",
     "LayerSpec",
     "Mistake",
     "ModelFile",
@@ -101,6 +107,7 @@ __all__ = [
     "Provenance",
     "Reading",
     "SeedResult",
+    "ShownImage",
     "SlotResult",
     "SplitRecord",
     "StemSpec",

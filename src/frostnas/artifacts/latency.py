@@ -148,6 +148,16 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedNetwork:
+    """A whole network that was measured when the table was made."""
+
+    predicted_ms: float
+    measured_ms: float
+    held_out: bool
+    """False if the calibration was fitted on it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OperationShare:
     """One kind of operation in a network's latency."""
 
@@ -183,6 +193,8 @@ class LatencyTable:
     """`ssh`: the host, as the config named it."""
     operations: tuple[OperationShare, ...] = ()
     """Where the time of whole networks goes, largest first; empty where the runtime does not say."""
+    networks: tuple[CheckedNetwork, ...] = ()
+    """What `fitted` and `held_out` sum up."""
     warnings: tuple[Line, ...] = ()
     """What speaks against trusting the table."""
 

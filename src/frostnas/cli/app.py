@@ -162,6 +162,18 @@ def report(
     execute("report", overrides or [], Options(cfg, json, config_dir=config_dir, out=out))
 
 
+@app.command(epilog="Example: frostnas status runs/photos")
+def status(overrides: RunAndOverrides = None, cfg: Cfg = False, json: Json = False) -> None:
+    """What of a run is done, running and next, how long it may take, and what stopped it."""
+    execute("status", overrides or [], Options(cfg, json))
+
+
+@app.command(epilog="Example: frostnas doctor latency/target=ssh host=pi@board")
+def doctor(overrides: Overrides = None, cfg: Cfg = False, json: Json = False, config_dir: ConfigDir = None) -> None:
+    """Whether this machine and the target can do what the config asks for. Exit status 1 if something is in the way."""
+    execute("doctor", overrides or [], Options(cfg, json, config_dir=config_dir))
+
+
 @app.command(epilog="Example: frostnas predict runs/photos cat.jpg dog.png")
 def predict(
     path: Annotated[str, typer.Argument(help="A run directory or an exported .onnx file.")],

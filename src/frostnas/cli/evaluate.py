@@ -17,6 +17,7 @@ from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
 from frostnas.report.confusion import save_counts
 from frostnas.report.grids import evaluation_grids
+from frostnas.report.plots import draw_confusion
 from frostnas.report.tables import view
 
 BATCHES = (1, 4, 16, 64)
@@ -71,13 +72,4 @@ def evaluate(config: Config, overrides: Sequence[str], path: Path | None, out: P
 def _write(result: Evaluation, folder: Path, stem: str) -> None:
     with writing(folder):
         save_counts(result, folder / f"{stem}.confusion.csv")
-        _draw(result, folder / f"{stem}.confusion.png")
-
-
-def _draw(result: Evaluation, path: Path) -> None:
-    try:
-        from frostnas.report.confusion_plot import save_confusion_plot
-    except ModuleNotFoundError as error:  # a board may do without matplotlib
-        log.warning("%s: not drawn: %s", path, error)
-    else:
-        save_confusion_plot(result, path)
+        draw_confusion(result, folder / f"{stem}.confusion.png")

@@ -103,7 +103,8 @@ def _of_run(
     """With the data and the board of the run that the command works on, where the command line names no others."""
     from frostnas.cli.of_run import run_of, with_board_of_run, with_data_of_run
 
-    if command in ("zoo", "report") or (command == PROFILE and path is not None):  # which takes all from the bundle
+    imports = command == PROFILE and path is not None  # which takes all from the bundle
+    if imports or command in ("zoo", "report", "status"):
         return config
     folder = run_of(config, path)
     if command != "evaluate" and not bundled:  # it measures where it runs, on the board itself too
@@ -112,14 +113,14 @@ def _of_run(
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Overrides, and the one path of `evaluate PATH`, `report PATH` or `profile-latency import PATH`.
+    """Overrides, and the one path of `evaluate PATH`, `report PATH`, `status PATH` or `profile-latency import PATH`.
 
     What lies on the disk is a path, whatever signs are in its name.
     """
     imports = command == PROFILE and "import" in words
     if imports:
         words = [word for word in words if word != "import"]
-    wanted = imports or command in ("evaluate", "report")
+    wanted = imports or command in ("evaluate", "report", "status")
     paths = [word for word in words if (wanted and _exists(word)) or not ("=" in word or word.startswith("~"))]
     if imports and not paths:
         raise InputError("import: expected the results.json that a bundle's agent wrote")
@@ -150,6 +151,14 @@ def _work(command: str, options: Options) -> Work:
             from frostnas.cli.report import report
 
             return lambda config, _, path: report(config, path, _folder(options))
+        case "status":
+            from frostnas.cli.status import status
+
+            return lambda config, _, path: status(config, path)
+        case "doctor":
+            from frostnas.cli.doctor import doctor
+
+            return lambda config, *_: doctor(config)
         case "run":
             from frostnas.cli.run import chain
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from frostnas.artifacts import (
     BlockResult,
     ExportReport,
+    Inspection,
     LatencyTable,
     NetResult,
     Stored,
@@ -25,6 +26,7 @@ from frostnas.cli.outcome import Outcome, writing
 from frostnas.config import Config
 from frostnas.config.yaml_files import LARGEST_YAML
 from frostnas.data.comparison import other_images
+from frostnas.deploy.runtime import INT8_NAME
 from frostnas.errors import InputError
 from frostnas.readable import readable
 from frostnas.report.grids import RunSummary
@@ -48,11 +50,10 @@ def report(config: Config, path: Path | None, out: Path | None = None) -> Outcom
     if LatencyTable.KIND in values:
         values[LatencyTable.KIND] = load_table(folder / f"{LatencyTable.KIND}.json")
     target = (out or folder) / NAME
-    content = page(RunSummary(**values), folder, _doubts(folder, stored), _settings(folder / "config.yaml")).encode(
-        errors="backslashreplace"
-    )
+    settings, seen = _settings(folder / "config.yaml"), _inspection(folder)
+    text = page(RunSummary(**values), folder, _doubts(folder, stored), settings, seen)
     with writing(target.parent):
-        write_atomic(target, content)
+        write_atomic(target, text.encode(errors="backslashreplace"))
     return Outcome({"report": str(target)}, Text(f"wrote {readable(str(target))}", no_wrap=True, overflow="ignore"))
 
 
@@ -63,6 +64,15 @@ def _settings(path: Path) -> str:
     if path.stat().st_size > LARGEST_YAML:
         return f"not shown: {path.stat().st_size:,} bytes; a config has fewer than {LARGEST_YAML:,}"
     return path.read_text(encoding="utf-8", errors="backslashreplace")
+
+
+def _inspection(folder: Path) -> Inspection | None:
+    """What the export saw, if it is that of the file that lies here."""
+    path, model = folder / f"{Inspection.KIND}.json", folder / INT8_NAME
+    if not path.is_file() or not model.is_file():
+        return None
+    stored = load(path, Inspection)
+    return stored.value if stored.provenance.inputs.get(INT8_NAME) == sha256_of(model) else None
 
 
 def _doubts(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:

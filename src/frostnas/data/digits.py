@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.datasets import load_digits
 
 from frostnas.data.pictures import ArrayPictures
 from frostnas.data.split import Indices
@@ -18,6 +17,8 @@ Scans = npt.NDArray[np.float32]
 
 def digit_scans() -> tuple[Scans, Indices]:
     """The 1,797 scans as float32 (N, 8, 8) in 0..1, and their classes int64 (N,)."""
+    from sklearn.datasets import load_digits  # slow to import, and of no use to other data
+
     bunch = load_digits()
     return bunch.images.astype(np.float32) / np.float32(16), bunch.target.astype(np.int64)
 

@@ -11,9 +11,12 @@ import torch
 from frostnas.artifacts import (
     ExportReport,
     FormatFile,
+    Inspection,
     ModelFile,
+    Provenance,
     Timing,
     TrainResult,
+    save,
     sha256_of,
     sha256_of_value,
     write_atomic,
@@ -23,6 +26,7 @@ from frostnas.data import Images
 from frostnas.deploy.formats.base import ParityError
 from frostnas.deploy.formats.registry import ONNX, check_installed, writer
 from frostnas.deploy.formats.timing import time_runs
+from frostnas.deploy.inspection import inspect
 from frostnas.deploy.onnx.difference import as_text, layer_differences
 from frostnas.deploy.onnx.emitter import emit_net
 from frostnas.deploy.onnx.integers import float_operations
@@ -35,6 +39,7 @@ from frostnas.version import __version__
 
 SHOWN_IMAGES = 32  # that layers are compared on
 ROUNDS = 30  # of timing, at least
+INSPECTION_NAME = f"{Inspection.KIND}.json"
 TimeFiles = Callable[[Sequence[Path]], Sequence[Timing]]
 """Latency of ONNX files, one image, measured in one interleaved session."""
 
@@ -91,6 +96,8 @@ def run(
     others = [name for name in config.export.formats if name != ONNX]
     formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, reference) for name in others)
     timings = time_files([int8_path, fp32_path])
+    inspection = inspect(net, int8, parity.named, test, reference, trained.images)
+    save(folder / INSPECTION_NAME, inspection, Provenance(inputs={INT8_NAME: sha256_of(int8_path)}))
     return ExportReport(
         int8=_describe(int8_path, parity.top1, timings[0]),
         fp32=_describe(fp32_path, fp32.top1, timings[1]),

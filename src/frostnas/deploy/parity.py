@@ -34,6 +34,8 @@ class Parity:
     top1: float
     apart: NDArray[np.int64]
     """Positions of the images of which they name different classes, (M,)."""
+    named: NDArray[np.int64]
+    """Classes that the file names, (N,)."""
 
     def shortfall(self, reference: Reference, limits: ExportConfig) -> str:
         """What falls short of the limits by more than one image; empty if nothing does."""
@@ -55,4 +57,4 @@ def named_by_file(model: Classifier, images: Images) -> NDArray[np.int64]:
 def compare(model: Classifier, test: Images, reference: Reference) -> Parity:
     named = named_by_file(model, test)
     apart = np.flatnonzero(named != reference.fake)
-    return Parity(float(np.mean(named == reference.fake)), float(np.mean(named == reference.labels)), apart)
+    return Parity(float(np.mean(named == reference.fake)), float(np.mean(named == reference.labels)), apart, named)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from frostnas.artifacts import LatencyTable, NetSpec, Protocol, Timing, Workload, row_of
+from frostnas.artifacts import CheckedNetwork, LatencyTable, NetSpec, Protocol, Timing, Workload, row_of
 from frostnas.config import Config, LatencyConfig, Precision, RuntimeName
 from frostnas.engine import Bar, Workspace
 from frostnas.latency import calibration
@@ -68,6 +68,10 @@ def run(
         target=latency.target.name.value,
         address=latency.target.host,
         operations=shares(session.operations),
+        networks=tuple(
+            CheckedNetwork(calibration.predict(fit, one), one.measured, held_out=number >= cut)
+            for number, one in enumerate(samples)
+        ),
         warnings=found,
     )
 

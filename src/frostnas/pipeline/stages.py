@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from safetensors.torch import save as to_safetensors
 
 from frostnas import latency, training
@@ -38,10 +37,7 @@ from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
-from frostnas.report.block_plots import write_block_plots
-from frostnas.report.pareto_plot import save_pareto_plot
-from frostnas.report.range_plot import save_range_plot
-from frostnas.report.training_plot import save_training_plot
+from frostnas.report.plots import draw_block, draw_pareto, draw_training
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
@@ -50,7 +46,7 @@ def _search_block(session: Session, work: Work) -> BlockResult:
     measure = partial(measure_nets, session.config.latency, session.config.quant)
     result = search_block.run(session.config, session.data, measure, session.workspace, work.identity)
     if session.workspace.writes:
-        write_block_plots(result, work.folder)
+        draw_block(result, work.folder)
     return result
 
 
@@ -68,6 +64,8 @@ def _profile(session: Session, work: Work) -> LatencyTable:
 
 
 def _search_net(session: Session, work: Work) -> NetResult:
+    import pandas as pd  # slow to import
+
     budget, own_table = session.config.budget, session.table
     check_table(own_table, session.config, session.table_path)
     targets = [search_net.Goal(own_table, budget)]
@@ -90,7 +88,7 @@ def _search_net(session: Session, work: Work) -> NetResult:
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())
         write_atomic(folder / NET_WEIGHTS, to_safetensors(weights))
-        save_pareto_plot(folder, result, rows)
+        draw_pareto(result, rows, folder)
         if number > 1:
             save(folder / NET, result, work.provenance)
     return results[0]
@@ -109,8 +107,7 @@ def _train(session: Session, work: Work) -> TrainResult:
     if session.workspace.writes:
         write_atomic(work.folder / WEIGHTS, to_safetensors(state))
         if recipe.total_epochs:
-            save_training_plot(session.path("metrics/train.csv"), work.folder / "training.png")
-            save_range_plot(session.path("metrics/ranges.csv"), work.folder / "ranges.png")
+            draw_training(session.path("metrics"), work.folder)
     return result
 
 

@@ -1,0 +1,180 @@
+"""`frostnas status`: what of a run is done, what is running, for how long, and what stopped it. Needs no torch."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from frostnas.cli.outcome import Outcome
+from frostnas.config import Config, SearchNetConfig, TrainConfig
+from frostnas.config.compose import read_stored
+from frostnas.errors import InputError
+from frostnas.report.grids import Grid
+from frostnas.report.tables import view
+
+LOG, LOCK = "frostnas.log", ".lock"
+LINE = re.compile(r"^(\S+ \S+),\d+ (INFO|ERROR) \S+: (.*)$")
+WHY = {"KeyboardInterrupt": "interrupted (Ctrl-C, or a request to end)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage as it looks from outside."""
+
+    command: str
+    artifact: str
+    epochs: type[SearchNetConfig] | type[TrainConfig] | None = None
+    """The config of the epochs that it writes to `metrics/<command>.csv` one by one; None if it does not."""
+
+
+STEPS = (
+    Step("search-block", "block.json"),
+    Step("profile-latency", "latency.json"),
+    Step("search-net", "net.json", SearchNetConfig),
+    Step("train", "train.json", TrainConfig),
+    Step("export", "export.json"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepStatus:
+    """Where one stage is."""
+
+    command: str
+    state: str
+    """`done`, `running`, `stopped`, `next` or `later`."""
+    started: str = ""
+    """Of what is not done: date and time of its last start."""
+    epochs: str = ""
+    """`done of all`, where the stage counts them."""
+    seconds_left: float | None = None
+    """Estimated from the epochs so far; None where there is nothing to estimate from."""
+    said: str = ""
+    """What stopped it, or what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What the log of a run says of its last command."""
+
+    current: str = ""
+    """The stage that was started and is not done."""
+    started: str = ""
+    starts: int = 0
+    """Of it, since it was last done: more than one after an interruption."""
+    error: str = ""
+
+
+def status(config: Config, path: Path | None) -> Outcome:
+    """Look at a run directory without touching it.
+
+    Raises:
+        InputError: the folder is none of a run.
+    """
+    folder = path or Path(config.run_dir)
+    if not (folder / LOG).is_file() and not any((folder / step.artifact).is_file() for step in STEPS):
+        raise InputError(f"{folder}: not a run directory; expected one that a stage has worked in")
+    steps = _steps(folder, _read(folder / LOG), _locked(folder / LOCK))
+    return Outcome(steps, view(_grid(folder, steps)))
+
+
+def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
+    found: list[StepStatus] = []
+    for step in STEPS:
+        if step.command == journal.current:
+            found.append(_current(folder, step, journal, locked))
+        elif (folder / step.artifact).is_file():
+            found.append(StepStatus(step.command, "done"))
+        elif all(one.state == "done" for one in found):
+            found.append(StepStatus(step.command, "next", said=f"frostnas {step.command} run_dir={folder}"))
+        else:
+            found.append(StepStatus(step.command, "later"))
+    return found
+
+
+def _current(folder: Path, step: Step, journal: Journal, locked: bool) -> StepStatus:
+    done, total = _epochs(folder, step)
+    epochs = f"{done} of {total}" if total else ""
+    if not locked:
+        why = journal.error or "its process ended without a word: killed, or the machine went down"
+        return StepStatus(step.command, "stopped", journal.started, epochs, said=why)
+    left = None
+    if done and journal.starts == 1:  # after an interruption the pause is in the time, too
+        began = datetime.fromisoformat(journal.started).timestamp()
+        per_epoch = ((folder / "metrics" / f"{step.command}.csv").stat().st_mtime - began) / done
+        left = max(per_epoch * (total - done), 0.0)
+    return StepStatus(step.command, "running", journal.started, epochs, left)
+
+
+def _read(log: Path) -> Journal:
+    """The last stage that the log says nothing of having ended."""
+    journal = Journal()
+    for line in log.read_text(errors="replace").splitlines() if log.is_file() else ():
+        matched = LINE.match(line)
+        if not matched:
+            continue
+        when, level, text = matched.groups()
+        command, _, event = text.partition(": ")
+        if event == "started":
+            again = command == journal.current
+            journal = Journal(command, when, journal.starts + 1 if again else 1)
+        elif command == journal.current and event.startswith(("done (", "already done (")):
+            journal = Journal()
+        elif level == "ERROR" and journal.current and text.startswith("stopped by "):
+            kind, _, rest = text.removeprefix("stopped by ").partition(": ")
+            why = WHY.get(kind) or f"{kind}: {rest}"
+            journal = Journal(journal.current, journal.started, journal.starts, why)
+    return journal
+
+
+def _locked(lock: Path) -> bool:
+    """Whether a process works in the run directory."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a directory that only others may write to
+        return False
+
+
+def _epochs(folder: Path, step: Step) -> tuple[int, int]:
+    """Epochs done and all epochs of a stage; zeros where it does not count them."""
+    settings, metrics = folder / "config.yaml", folder / "metrics" / f"{step.command}.csv"
+    if step.epochs is None or not settings.is_file():
+        return 0, 0
+    group = read_stored(settings, step.epochs, step.command.replace("-", "_"))
+    total = group.float_epochs + group.epochs
+    if not metrics.is_file():
+        return 0, total
+    with metrics.open(newline="") as file:
+        return len({row.get("epoch") for row in csv.DictReader(file)}), total
+
+
+def _grid(folder: Path, steps: list[StepStatus]) -> Grid:
+    rows = [
+        (one.command, one.state, one.started, one.epochs, duration(one.seconds_left), one.said or "") for one in steps
+    ]
+    return Grid(
+        f"run: {folder}",
+        [tuple(row) for row in rows],
+        ("stage", "state", "started", "epochs", "left", "remark"),
+        ("stage", "state", "remark"),
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """As a person says it; empty for None."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"about {seconds:.0f} s"
+    return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.1f} h"

@@ -1,0 +1,329 @@
+"""Charts of a run that can be read off by pointing: Vega-Lite specifications, made by Altair from artifacts alone."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from frostnas.artifacts import Inspection, LatencyTable, NetResult, NetSpec, ParetoRow
+from frostnas.report.grids import RunSummary, layer_text
+
+BLUE, GREY, RED, GREEN, AMBER = "#3b82f6", "#8b949e", "#e5484d", "#2e9e5b", "#d98a00"  # seen on white and on black
+HEIGHT, ROW = 300, 16  # of a chart and of one layer's row, pixels
+MOST_CLASSES = 40  # of a confusion matrix that can be read
+GOOD_DB, POOR_DB = 20.0, 10.0  # a noise of a tenth and of a third of the signal's amplitude
+
+PANELS = (("loss", "~g"), ("top-1", ".0%"), ("learning rate", "~g"))
+
+Values = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One chart and what it shows."""
+
+    name: str
+    """Its element's id."""
+    caption: str
+    spec: dict[str, Any]
+    """Vega-Lite, with its data."""
+
+
+def figures(run: RunSummary, folder: Path, inspection: Inspection | None) -> dict[str, list[Figure]]:
+    """The charts of each stage's section, as far as the run has come, by the artifact's kind."""
+    found: dict[str, list[Figure]] = {}
+    if run.net is not None and (rows := pareto_rows(folder / "pareto.csv")):
+        found["net"] = [_figure("pareto", "Accuracy against INT8 latency", pareto_chart(run, rows))]
+    if run.latency is not None and run.latency.networks:
+        caption = "Whole networks: what the table predicts and what was measured; on the line they are equal"
+        found["latency"] = [_figure("prediction", caption, prediction_chart(run.latency))]
+    if run.train is not None:
+        curves = _curves(folder / "metrics" / "train.csv")
+        found["train"] = [
+            _figure(f"curve{number}", f"Training: {panel}", curve_chart(curves, panel, form))
+            for number, (panel, form) in enumerate(PANELS if curves else ())
+        ]
+        if run.latency is not None and run.latency.covers(run.train.net):
+            chart = time_chart(run.train.net, run.latency)
+            found["train"].append(_figure("time", "Where the predicted latency goes, part by part", chart))
+    if run.export is not None and inspection is not None:
+        few = f"on {inspection.layer_images} test images"
+        found["export"] = [
+            _figure("health", f"Signal to noise of each layer, INT8 against FP32, {few}", health_chart(inspection)),
+            _figure("ranges", f"Each layer's integer grid and the activations in it, {few}", range_chart(inspection)),
+            _figure("confusion", "What the INT8 network names the test images", confusion_chart(inspection)),
+        ]
+    return found
+
+
+def pareto_rows(path: Path) -> list[ParetoRow]:
+    """The rows of `pareto.csv`; none where there is no file."""
+    return [
+        ParetoRow(
+            row["network"],
+            float(row["latency_ms"]),
+            float(row["top1"]),
+            *(row[name] == "True" for name in ("on_front", "picked", "measured", "alone")),
+        )
+        for row in _rows(path)
+    ]
+
+
+def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> alt.LayerChart:
+    """Scored networks, their front, the budget, the pick, named networks, and the exported network as measured."""
+    assert run.net is not None
+    net = run.net
+    values: Values = [_point(row, net) for row in rows]
+    values.append({"kind": "pick", "name": net.net.name, "ms": net.predicted_ms, "top1": net.top1})
+    if run.export is not None:
+        exported = {"kind": "exported, measured", "name": run.export.int8.path}
+        values.append({**exported, "ms": run.export.int8.latency_ms_p50, "top1": run.export.int8.top1})
+    kinds = {"scored": GREY, "front": BLUE, "pick": RED, "named network": GREEN, "exported, measured": AMBER}
+    shapes = ["circle", "circle", "diamond", "square", "triangle-up"]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        x=alt.X("ms:Q", title="INT8 latency, ms", scale=alt.Scale(zero=False, nice=True)),
+        y=alt.Y("top1:Q", title="top-1", axis=alt.Axis(format=".0%"), scale=alt.Scale(zero=False)),
+    )
+    scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
+    points = base.mark_point(filled=True, size=70, opacity=0.9).encode(
+        color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", columns=3)),
+        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=shapes), legend=None),
+        tooltip=[
+            alt.Tooltip("kind:N"),
+            alt.Tooltip("name:N", title="network"),
+            alt.Tooltip("ms:Q", title="ms", format=".4f"),
+            alt.Tooltip("top1:Q", title="top-1", format=".2%"),
+        ],
+    )
+    front = base.transform_filter("datum.kind == 'front'").mark_line(interpolate="step-after", color=BLUE)
+    budget = alt.Chart(alt.Data(values=[{"ms": net.budget_ms, "name": "budget"}])).mark_rule(
+        color=RED, strokeDash=[5, 4]
+    )
+    rule = budget.encode(x="ms:Q", tooltip=[alt.Tooltip("name:N"), alt.Tooltip("ms:Q", format=".4f")])
+    return alt.layer(rule, front, points)
+
+
+def _point(row: ParetoRow, net: NetResult) -> dict[str, Any]:
+    own = row.measured and row.network == net.net.name
+    kind = "pick" if own else "named network" if row.measured else "front" if row.on_front else "scored"
+    name = f"{row.network}, trained alone" if row.alone else row.network
+    return {"kind": kind, "name": name, "ms": row.latency_ms, "top1": row.top1}
+
+
+def prediction_chart(table: LatencyTable) -> alt.LayerChart:
+    """Predicted against measured latency of the networks that the table was fitted on and checked with."""
+    values: Values = [
+        {
+            "kind": "held out" if one.held_out else "fitted on",
+            "predicted": one.predicted_ms,
+            "measured": one.measured_ms,
+            "error": one.predicted_ms / one.measured_ms - 1,
+        }
+        for one in table.networks
+    ]
+    ends = [value[name] for value in values for name in ("predicted", "measured")]
+    line: Values = [{"predicted": end, "measured": end} for end in (min(ends), max(ends))]
+    x = alt.X("predicted:Q", title="predicted, ms", scale=alt.Scale(zero=False))
+    y = alt.Y("measured:Q", title="measured, ms", scale=alt.Scale(zero=False))
+    equal = alt.Chart(alt.Data(values=line)).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+    scale = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
+    points = (
+        alt.Chart(alt.Data(values=values))
+        .mark_point(filled=True, size=70, opacity=0.9)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
+            tooltip=[
+                alt.Tooltip("kind:N"),
+                alt.Tooltip("predicted:Q", format=".4f"),
+                alt.Tooltip("measured:Q", format=".4f"),
+                alt.Tooltip("error:Q", format="+.1%"),
+            ],
+        )
+    )
+    return alt.layer(equal, points)
+
+
+def curve_chart(values: Values, panel: str, form: str) -> alt.Chart:
+    """One kind of figure over the epochs."""
+    scale = alt.Scale(zero=panel != "top-1")
+    return (
+        alt.Chart(alt.Data(values=[value for value in values if value["panel"] == panel]))
+        .mark_line(point=alt.OverlayMarkDef(size=25))
+        .encode(
+            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("value:Q", title=panel, axis=alt.Axis(format=form), scale=scale),
+            color=alt.Color(
+                "series:N", scale=alt.Scale(range=[BLUE, AMBER]), legend=alt.Legend(title=None, orient="bottom")
+            ),
+            tooltip=["epoch:Q", "phase:N", "series:N", alt.Tooltip("value:Q", format=".4~g")],
+        )
+        .properties(height=HEIGHT // 2)
+    )
+
+
+def time_chart(net: NetSpec, table: LatencyTable) -> alt.Chart:
+    """Share of every part of the network in its predicted latency, in the order of data flow."""
+    names = ["stem", *(f"{number} {layer_text(one)}" for number, one in enumerate(net.layers)), "head"]
+    parts = list(net.workloads())
+    total = table.predict_ms(net)
+    values: Values = [
+        {
+            "part": name,
+            "input": f"{one.in_channels} x {one.size}²",
+            "ms": table.workload_ms(one),
+            "share": table.workload_ms(one) / total,
+        }
+        for name, one in zip(names, parts, strict=True)
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(color=BLUE)
+        .encode(
+            x=alt.X("share:Q", title="share of the latency", axis=alt.Axis(format=".0%")),
+            y=alt.Y("part:N", sort=names, title=None),
+            tooltip=[
+                "part:N",
+                "input:N",
+                alt.Tooltip("ms:Q", format=".4f"),
+                alt.Tooltip("share:Q", format=".1%"),
+            ],
+        )
+        .properties(height=alt.Step(ROW))
+    )
+
+
+def health_chart(inspection: Inspection) -> alt.Chart:
+    """Signal to noise of every layer; colours tell good from poor."""
+    values: Values = [
+        {"layer": one.layer, "snr": one.snr_db, "saturated": one.saturated, "state": _state(one.snr_db)}
+        for one in inspection.layers
+    ]
+    scale = alt.Scale(domain=["good", "fair", "poor"], range=[GREEN, AMBER, RED])
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar()
+        .encode(
+            x=alt.X("snr:Q", title="signal to noise, dB"),
+            y=alt.Y("layer:N", sort=None, title=None),
+            color=alt.Color("state:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
+            tooltip=[
+                "layer:N",
+                alt.Tooltip("snr:Q", title="dB", format=".1f"),
+                alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
+            ],
+        )
+        .properties(height=alt.Step(ROW))
+    )
+
+
+def _state(snr_db: float) -> str:
+    return "good" if snr_db >= GOOD_DB else "fair" if snr_db >= POOR_DB else "poor"
+
+
+def range_chart(inspection: Inspection) -> alt.LayerChart:
+    """Of every layer the ends of its grid, thin, and where nearly all of its activations lie, thick."""
+    values: Values = [
+        {
+            "layer": one.layer,
+            "low": one.low,
+            "high": one.high,
+            "bulk_low": one.bulk_low,
+            "bulk_high": one.bulk_high,
+            "saturated": one.saturated,
+        }
+        for one in inspection.layers
+    ]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("layer:N", sort=None, title=None),
+        tooltip=[
+            "layer:N",
+            *(alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("low", "high", "bulk_low", "bulk_high")),
+            alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
+        ],
+    )
+    scale = alt.Scale(type="symlog", constant=1)
+    grid = base.mark_rule(color=GREY, strokeWidth=1.5).encode(
+        x=alt.X("low:Q", title="activation (symmetric logarithm)", scale=scale), x2="high:Q"
+    )
+    bulk = base.mark_rule(color=BLUE, strokeWidth=5).encode(x=alt.X("bulk_low:Q", scale=scale), x2="bulk_high:Q")
+    return alt.layer(grid, bulk).properties(height=alt.Step(ROW))
+
+
+def confusion_chart(inspection: Inspection) -> alt.Chart:
+    """Share of each true class that is named so; of many classes those with the most mistakes."""
+    totals: dict[int, int] = {}
+    mistakes: dict[int, int] = {}
+    for cell in inspection.confusion:
+        totals[cell.true] = totals.get(cell.true, 0) + cell.images
+        if cell.true != cell.named:
+            for one in (cell.true, cell.named):
+                mistakes[one] = mistakes.get(one, 0) + cell.images
+    shown = list(range(len(inspection.classes)))
+    if len(shown) > MOST_CLASSES:
+        shown = sorted(sorted(shown, key=lambda one: -mistakes.get(one, 0))[:MOST_CLASSES])
+    names = [inspection.classes[one] for one in shown]
+    values: Values = [
+        {
+            "true": inspection.classes[cell.true],
+            "named": inspection.classes[cell.named],
+            "images": cell.images,
+            "share": cell.images / totals[cell.true],
+        }
+        for cell in inspection.confusion
+        if cell.true in shown and cell.named in shown
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_rect()
+        .encode(
+            x=alt.X("named:N", sort=names, scale=alt.Scale(domain=names), title="named"),
+            y=alt.Y("true:N", sort=names, scale=alt.Scale(domain=names), title="true"),
+            color=alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None),
+            tooltip=["true:N", "named:N", "images:Q", alt.Tooltip("share:Q", title="of the class", format=".1%")],
+        )
+        .properties(height=alt.Step(max(ROW, 320 // len(names))))
+    )
+
+
+def _curves(path: Path) -> Values:
+    """`metrics/train.csv` as one row per panel, series and epoch."""
+    return [one for row in _rows(path) for one in _of_epoch(row)]
+
+
+def _of_epoch(row: dict[str, str]) -> Iterator[dict[str, Any]]:
+    series = (
+        ("loss", "training loss", "train_loss"),
+        ("top-1", "training (augmented)", "train_top1"),
+        ("top-1", "validation", "val_top1"),
+        ("learning rate", "learning rate", "lr"),
+    )
+    for panel, name, column in series:
+        yield {
+            "panel": panel,
+            "series": name,
+            "epoch": int(row["epoch"]),
+            "phase": row["phase"],
+            "value": float(row[column]),
+        }
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _figure(name: str, caption: str, chart: Any) -> Figure:
+    """A chart as wide as the page lets it be, without a background of its own."""
+    height = HEIGHT if chart.height is alt.Undefined else chart.height
+    chart = chart.properties(width="container", height=height)
+    spec: dict[str, Any] = chart.configure(background="transparent").configure_view(stroke=None).to_dict()
+    return Figure(name, caption, spec)

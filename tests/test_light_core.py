@@ -1,0 +1,43 @@
+"""What a core install does without: plots and other slow imports are loaded where they are needed only."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frostnas.artifacts import ClassScore, Evaluation
+from frostnas.report.plots import draw_confusion
+
+HEAVY = {"matplotlib", "pandas", "sklearn", "altair", "vl_convert"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Which of the heavy packages are loaded after ``statement``."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["frostnas", "frostnas.cli.app", "frostnas.cli.predict", "frostnas.cli.status"])
+def test_commands_that_draw_nothing_load_nothing_that_draws(module: str) -> None:
+    assert loaded_by(f"import {module}") == set()
+
+
+def test_the_chain_of_stages_loads_neither_plots_nor_tables_before_it_needs_them() -> None:
+    assert loaded_by("import frostnas.pipeline") == set()
+
+
+def test_without_matplotlib_a_plot_is_left_out_and_the_log_says_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # it cannot be imported
+    score = ClassScore("cat", images=1, precision=1.0, recall=1.0)
+    result = Evaluation("model.int8.onnx", 1, 1.0, 1.0, (score,), ((1,),), 1.0, 1.0, (), 1)
+    with caplog.at_level(logging.WARNING):
+        draw_confusion(result, tmp_path / "confusion.png")
+    assert "frostnas[report]" in caplog.text
+    assert list(tmp_path.iterdir()) == []
