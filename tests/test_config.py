@@ -38,7 +38,7 @@ def test_an_override_beats_the_experiment() -> None:
     [
         ("nope=1", ["nope=1", "expected one of", "run_dir"]),
         ("data.imge_size=32", ["data.imge_size=32", "did you mean data.image_size?"]),
-        ("data.image_size=big", ["data.image_size=big", "Integer"]),
+        ("data.image_size=big", ["data.image_size=big", "one number, 8 to 1024"]),
         ("data.image_size=3", ["data.image_size=3", "8 to 1024"]),
         ("seed=-1", ["seed=-1", "0 to"]),
         ("quant.weight_bits=6", ["quant.weight_bits=6", "7, 8"]),

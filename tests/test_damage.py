@@ -174,6 +174,7 @@ def test_a_value_that_cannot_be_is_named_by_its_place(
 def graph_of(tensor: int) -> bytes:
     """A file with fitting metadata that makes a tensor of ``tensor`` elements on its way to the logits."""
     said = {"classes": json.dumps(list("0123456789")), "image_size": "8", "mean": "[0,0,0]", "std": "[1,1,1]"}
+    said |= {"background": "[127,127,127]", "levels": "null"}
     nodes = [
         helper.make_node("ConstantOfShape", ["shape"], ["big"]),
         helper.make_node("ReduceSum", ["big"], ["sum"], keepdims=0),

@@ -69,5 +69,5 @@ def test_a_ghost_shortcut_fits_where_the_shapes_change() -> None:
 
 @pytest.mark.parametrize("slot", ["kind", "spatial", "activation", "gate"])
 def test_an_unknown_choice_is_refused_by_slot_and_name(slot: str) -> None:
-    with pytest.raises(InputError, match=f"{slot}: magic; expected one of"):
-        build_block(16, LayerSpec(BlockSpec(**{slot: "magic"}), 16, 1), Scheme())
+    with pytest.raises(InputError, match=f"{slot}: magic_3; expected one of"):
+        build_block(16, LayerSpec(BlockSpec(**{slot: "magic_3"}), 16, 1), Scheme())

@@ -281,7 +281,7 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path, data:
     path = tmp_path / "first.safetensors"
     path.write_bytes(to_safetensors(weights))
     gentle = replace(TRAIN, float_epochs=0, optim=OptimConfig(lr=1e-6))
-    second, _ = trained(tmp_path / "second", data, config_of(gentle), start=path)
+    second, _ = trained(tmp_path / "second", data, config_of(gentle), start=str(path))
     assert second.fake_quant.val >= first.fake_quant.val - 0.05
 
 

@@ -43,7 +43,7 @@ def report(config: Config, path: Path | None, out: Path | None = None) -> Outcom
         InputError: the folder holds no artifact, or one that cannot be read.
     """
     folder = path or Path(config.run_dir)
-    stored = {kind.KIND: load(file, kind) for kind in KINDS if (file := folder / f"{kind.KIND}.json").is_file()}
+    stored = {kind.KIND: load(file, kind) for kind in KINDS if (file := folder / f"{kind.KIND}.json").exists()}
     if not stored:
         raise InputError(f"{folder}: holds no artifact of a run; expected {KINDS[0].KIND}.json or a later one")
     values: dict[str, Any] = {kind: one.value for kind, one in stored.items()}

@@ -105,11 +105,15 @@ class OnnxClassifier:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
+        avoided = []
         if not own:
             _limit_memory()
             options.add_session_config_entry("session.use_env_allocators", "1")
+            avoided = ["ConstantFolding"]  # it computes before it is asked, in memory that nothing limits
         try:
-            self.session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self.session = ort.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], disabled_optimizers=avoided
+            )
         except Exception as error:  # onnxruntime raises classes of its own for every kind of broken file
             reason = str(error).splitlines()[0]
             raise InputError(f"{path}: onnxruntime cannot load it ({reason})") from None
