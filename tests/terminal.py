@@ -11,7 +11,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
@@ -28,7 +27,7 @@ from frostnas.artifacts import (
     save,
 )
 from frostnas.cli import main
-from frostnas.deploy.runtime import metadata_of
+from frostnas.deploy.runtime import metadata_of, sealed
 
 COLOURS = ("blue", "green", "red")  # by channel of the pixels, in the order of their names
 SIZE = 8
@@ -85,7 +84,7 @@ def colour_model(path: Path, classes: Sequence[str] = COLOURS) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     images = ImageFormat(tuple(classes), SIZE, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     helper.set_model_props(model, metadata_of(images, "0" * 64, "1.0"))
-    onnx.save(model, str(path))
+    path.write_bytes(sealed(model.SerializeToString()))
     return path
 
 

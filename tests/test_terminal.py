@@ -268,6 +268,6 @@ def test_what_hydra_cannot_read_says_how_to_write_it(word: str, parts: list[str]
 def test_a_sweep_for_machines_leaves_standard_output_to_results_and_says_a_line_once() -> None:
     end = said("train", "-m", "seed=1,2", "run_dir=mes essais été", "net=nope", "--json")
     assert (end.status, end.out) == (2, "")
-    assert end.err.count("train: started") == 1
+    assert end.err.count("frostnas: error:") == 1
     assert end.err.endswith("frostnas: error: net=nope: expected a net.json or a name that `frostnas zoo` lists\n")
     assert Path("mes essais été/sweep/0").is_dir()

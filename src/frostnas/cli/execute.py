@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -200,7 +201,9 @@ def _json(data: object) -> str:
     import msgspec
 
     text = msgspec.json.encode(encodable(msgspec.to_builtins(data))).decode()
-    return text if (sys.stdout.encoding or "").lower().startswith("utf") else json.dumps(json.loads(text))
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        return json.dumps(json.loads(text))
+    return re.sub("[\x7f-\x9f]", lambda one: f"\\u{ord(one[0]):04x}", text)  # JSON lets them pass, terminals obey
 
 
 def _sweep(command: str, words: Sequence[str], options: Options) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ UNSAID: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date":
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
     """Write PNG or SVG by the path's ending; ``options`` are those of matplotlib's `savefig`."""
     kind, content = path.suffix[1:], io.BytesIO()
-    with rc_context({"svg.hashsalt": "frostnas"}):  # names inside an SVG that do not change from run to run
+    with rc_context({"svg.hashsalt": "frostnas"}), warnings.catch_warnings():  # the same names inside an SVG each time
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for what no font here can draw
         figure.savefig(content, format=kind, metadata=UNSAID[kind], **options)
     write_atomic(path, content.getvalue())

@@ -92,7 +92,7 @@ def _charts(run: RunSummary, folder: Path, inspection: Inspection | None) -> tup
         log.warning("the report has no charts: %s; `pip install 'frostnas[report]'` brings what draws them", error)
         return {}, ""
     charts = figures(run, folder, inspection)
-    return charts, vl_convert.javascript_bundle(None) if any(charts.values()) else ""
+    return charts, vl_convert.javascript_bundle() if any(charts.values()) else ""
 
 
 def _shown(inspection: Inspection) -> list[Shown]:
