@@ -125,6 +125,11 @@ def put(value: Any, place: tuple[str | int, ...], new: Any) -> None:
 
 def resealed(path: Path, change: Callable[[Any], None]) -> None:
     """Change the data of an artifact and give it the digest of what it holds now, as who edits on purpose would."""
+    rewritten(path, lambda content: change(content["data"]))
+
+
+def rewritten(path: Path, change: Callable[[Any], None]) -> None:
+    """The same of the whole artifact, with what it says of its origin."""
     content = json.loads(path.read_bytes())
-    change(content["data"])
+    change(content)
     path.write_text(json.dumps(content | {"sha256": digest_of(json.dumps(content).encode()) or ""}))

@@ -70,7 +70,7 @@ def test_an_unfinished_training_goes_on_and_another_number_of_threads_is_said(fo
 def test_a_refused_command_is_not_unfinished_work(folder: Path) -> None:
     (folder / "run" / "train.json").unlink()
     other = f"train.weights={folder / 'net.json'}"
-    assert "not a safetensors file" in refused(*words(folder, "train", other))
+    assert "expected a saved state dict" in refused(*words(folder, "train", other))
     assert "train: done" in done(*words(folder, "train"))
 
 
@@ -115,7 +115,8 @@ def test_a_damaged_file_is_named_and_made_again(folder: Path, name: str, harm: s
 
 
 def test_every_file_that_is_more_than_a_plot_has_its_digest_in_the_artifact(folder: Path) -> None:
-    assert set(load(folder / "run" / "export.json", ExportReport).files) == {"model.int8.onnx", "model.fp32.onnx"}
+    written = {"model.int8.onnx", "model.fp32.onnx", "inspection.json"}
+    assert set(load(folder / "run" / "export.json", ExportReport).files) == written
     assert set(json.loads((folder / "run" / "train.json").read_text())["files"]) == {"weights.safetensors"}
     assert {"training.png", "ranges.png"} <= {path.name for path in (folder / "run").iterdir()}
     (folder / "run" / "training.png").unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from frostnas.artifacts import TrainResult, load
+from tests.damage import rewritten
 from tests.in_process import SHORT, done, interrupted, refused, write_net, write_photos
 from tests.test_data_folder import write_images
 
@@ -123,10 +124,10 @@ def test_a_file_that_is_not_the_exported_one_is_not_scored(folder: Path) -> None
 
 
 def test_a_network_of_the_run_itself_is_trained_on_the_images_it_was_searched_on(folder: Path) -> None:
-    net = json.loads((folder / "net.json").read_text())
     of_run = json.loads((folder / "run" / "train.json").read_text())
     (folder / "mine").mkdir()
-    (folder / "mine" / "net.json").write_text(json.dumps(net | {name: of_run[name] for name in ("split", "images")}))
+    net = Path(shutil.copy(folder / "net.json", folder / "mine"))
+    rewritten(net, lambda content: content.update({name: of_run[name] for name in ("split", "images")}))
     words = [word for word in train(folder) if not word.startswith(("run_dir=", "net="))]
     said = refused(*words, f"run_dir={folder / 'mine'}", "data.split_seed=1")
     assert "net.json: was made with other images (split seed 0, now 1)" in said

@@ -265,7 +265,8 @@ class TrainResult:
     fp32: Accuracy
     """Of the network's own weights with the quantizers off."""
     fake_quant: Accuracy
-    best_epoch: Whole
+    best_epoch: Annotated[int, Meta(ge=-1)]
+    """From 0; -1 where there were no epochs."""
     parameters: Count
     macs: Count
     weights_sha256: Digest
