@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,14 +11,15 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from frostnas.artifacts import Host
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config, TargetName
 from frostnas.errors import InputError
 from frostnas.latency import prefers_signed, saturates
-from frostnas.latency.job import host_of
+from frostnas.latency.said import Readiness
 from frostnas.latency.targets.choose import open_target
 from frostnas.latency.targets.follow import AGENT
 from frostnas.report.grids import Grid
@@ -53,13 +53,12 @@ class Finding:
 def doctor(config: Config) -> Outcome:
     """Look at everything; nothing is written, and nothing fetched but from the ssh target."""
     said = _agent(config)
-    host = host_of(said["facts"])
     findings = [
         *_torch(config),
-        *_runtimes(config, said["lacking"]),
-        *_cpu(host),
+        *_runtimes(config, said.lacking),
+        *_cpu(said.facts.host),
         *_clock(said),
-        *_room(config, said["free_bytes"]),
+        *_room(config, said.free_bytes),
         *_target(config),
     ]
     rows = [(one.what, one.found, one.state.value, one.means) for one in findings]
@@ -69,11 +68,10 @@ def doctor(config: Config) -> Outcome:
     return Outcome(findings, shown, finish=(lambda: sys.exit(1)) if blocked else None)
 
 
-def _agent(config: Config) -> dict[str, Any]:
+def _agent(config: Config) -> Readiness:
     """What the measuring agent says of this machine."""
     command = [sys.executable, str(AGENT), "--check", config.run_dir, "--runtime", config.latency.runtime.value]
-    said: dict[str, Any] = json.loads(subprocess.check_output(command))
-    return said
+    return msgspec.json.decode(subprocess.check_output(command), type=Readiness)
 
 
 def _installed(package: str) -> str:
@@ -143,8 +141,8 @@ def _cpu(host: Host) -> Iterator[Finding]:
     yield Finding("CPU", f"{host.cpu} ({host.machine}): {flags}", state, means)
 
 
-def _clock(said: dict[str, Any]) -> Iterator[Finding]:
-    governor = said["facts"]["governor"]
+def _clock(said: Readiness) -> Iterator[Finding]:
+    governor = said.facts.governor
     if governor in ("", "performance"):
         means = "not to be seen here, as in most virtual machines" if not governor else "the clock stays up"
         yield Finding("governor", governor or "unknown", State.ok, means)
@@ -154,7 +152,7 @@ def _clock(said: dict[str, Any]) -> Iterator[Finding]:
             "`echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor`"
         )
         yield Finding("governor", governor, State.mind, means)
-    for sentence in said["throttled"]:
+    for sentence in said.throttled:
         yield Finding(
             "clock", sentence, State.mind, "latencies are too high: cool the machine, feed it better, measure again"
         )

@@ -139,7 +139,7 @@ def _by_probability(
     model: Classifier, test: Images, named: NDArray[np.int64], where: NDArray[np.int64]
 ) -> list[tuple[int, float]]:
     """Positions with the probability of the class that is named, the least first."""
-    found = []
+    found: list[tuple[int, float]] = []
     for start in range(0, len(where), CANDIDATES):
         some = where[start : start + CANDIDATES]
         logits = model.logits(_pixels(test, some).cpu().numpy()).astype(np.float64)
