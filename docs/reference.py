@@ -16,7 +16,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import typer
 
@@ -42,19 +41,15 @@ def commands() -> Iterator[str]:
     """Every command with its words and options, as its `--help` has them."""
     yield "# Commands\n"
     yield "Exit status: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted."
-    group = typer.main.get_command(app)
-    assert isinstance(group, click.Group)
+    group: Any = typer.main.get_command(app)  # typer may carry a click of its own
     for name, command in group.commands.items():
         yield f"\n## frostnas {name}\n\n{command.help}\n"
         yield "| word or option | |\n|---|---|"
         for one in command.params:
-            names = f"`{', '.join(one.opts)}`" if isinstance(one, click.Option) else f"`{one.make_metavar(_CONTEXT)}`"
+            names = f"`{', '.join(one.opts) if one.param_type_name == 'option' else one.metavar or one.name}`"
             yield f"| {_cell(names)} | {_cell(getattr(one, 'help', '') or '')} |"
         if command.epilog:
             yield f"\n```sh\n{command.epilog.removeprefix('Example: ')}\n```"
-
-
-_CONTEXT = click.Context(click.Command("frostnas"))
 
 
 def config() -> Iterator[str]:

@@ -36,7 +36,19 @@ def test_without_matplotlib_a_plot_is_left_out_and_the_log_says_what_brings_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # it cannot be imported
     score = ClassScore("cat", images=1, precision=1.0, recall=1.0)
-    result = Evaluation("model.int8.onnx", 1, 1.0, 1.0, (score,), ((1,),), 1.0, 1.0, (), 1)
+    result = Evaluation(
+        path="model.int8.onnx",
+        images=1,
+        part="test",
+        top1=1.0,
+        top5=1.0,
+        classes=(score,),
+        confusion=((1,),),
+        latency_ms_p50=1.0,
+        latency_ms_p90=1.0,
+        throughput=(),
+        size_bytes=1,
+    )
     with caplog.at_level(logging.WARNING):
         draw_confusion(result, tmp_path / "confusion.png")
     assert "frostnas[report]" in caplog.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -32,7 +31,7 @@ def drawn(made: Made, folder: Path) -> dict[str, Figure]:
 
 def values_of(figure: Figure) -> list[dict[str, Any]]:
     """The rows of every data set of a chart."""
-    return [row for rows in re.findall(r'"values": (\[\{.*?\}\])', json.dumps(figure.spec)) for row in json.loads(rows)]
+    return [row for rows in figure.spec["datasets"].values() for row in rows]
 
 
 def test_a_finished_run_has_every_chart(made: Made, tmp_path: Path) -> None:
@@ -76,16 +75,15 @@ def test_without_the_extra_the_page_has_its_tables_and_no_script(
 @pytest.mark.parametrize("size", ["1200,6000", "390,9000"])
 def test_a_browser_draws_every_chart_and_fetches_nothing(made: Made, tmp_path: Path, size: str) -> None:
     assert CHROMIUM is not None
-    file, net_log = tmp_path / "report.html", tmp_path / "net.json"
+    file = tmp_path / "report.html"
     file.write_text(page(made.run, tmp_path, [], "", made.inspection))
     assert file.stat().st_size < 5e6
-    options = [f"--window-size={size}", f"--log-net-log={net_log}", f"--user-data-dir={tmp_path / 'profile'}"]
+    assert "default-src 'none'; img-src data:" in file.read_text()
+    options = [f"--window-size={size}", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [CHROMIUM, *BROWSER, *options, "--enable-logging=stderr", "--v=0", "--dump-dom", file.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert "CONSOLE" not in done.stderr
+    assert "CONSOLE" not in done.stderr  # where a fetch, which the page's own policy forbids, would be named
     for name in CHARTS:
         chart = re.search(rf'<div class="chart[^"]*" id="{name}".*?</figure>', done.stdout, re.DOTALL)
         assert chart is not None, name
         assert chart.group().count("<path") > 2, name
-    loaded = re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?!data:)", file.read_text())
-    assert loaded == []

@@ -53,11 +53,10 @@ class Finding:
 def doctor(config: Config) -> Outcome:
     """Look at everything; nothing is written, and nothing fetched but from the ssh target."""
     said = _agent(config)
-    host = said.facts.host
     findings = [
         *_torch(config),
         *_runtimes(config, said.lacking),
-        *_cpu(host),
+        *_cpu(said.facts.host),
         *_clock(said),
         *_room(config, said.free_bytes),
         *_target(config),

@@ -74,7 +74,7 @@ def pareto_rows(path: Path) -> list[ParetoRow]:
     ]
 
 
-def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> alt.LayerChart:
+def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> Any:
     """Scored networks, their front, the budget, the pick, named networks, and the exported network as measured."""
     assert run.net is not None
     net = run.net
@@ -85,14 +85,14 @@ def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> alt.LayerChart:
         values.append({**exported, "ms": run.export.int8.latency_ms_p50, "top1": run.export.int8.top1})
     kinds = {"scored": GREY, "front": BLUE, "pick": RED, "named network": GREEN, "exported, measured": AMBER}
     shapes = ["circle", "circle", "diamond", "square", "triangle-up"]
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = _chart(values).encode(
         x=alt.X("ms:Q", title="INT8 latency, ms", scale=alt.Scale(zero=False, nice=True)),
         y=alt.Y("top1:Q", title="top-1", axis=alt.Axis(format=".0%"), scale=alt.Scale(zero=False)),
     )
     scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     points = base.mark_point(filled=True, size=70, opacity=0.9).encode(
-        color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", columns=3)),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=shapes), legend=None),
+        color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", columns=2)),
+        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=shapes), legend=alt.Legend(title=None)),
         tooltip=[
             alt.Tooltip("kind:N"),
             alt.Tooltip("name:N", title="network"),
@@ -101,9 +101,7 @@ def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> alt.LayerChart:
         ],
     )
     front = base.transform_filter("datum.kind == 'front'").mark_line(interpolate="step-after", color=BLUE)
-    budget = alt.Chart(alt.Data(values=[{"ms": net.budget_ms, "name": "budget"}])).mark_rule(
-        color=RED, strokeDash=[5, 4]
-    )
+    budget = _chart([{"ms": net.budget_ms, "name": "budget"}]).mark_rule(color=RED, strokeDash=[5, 4])
     rule = budget.encode(x="ms:Q", tooltip=[alt.Tooltip("name:N"), alt.Tooltip("ms:Q", format=".4f")])
     return alt.layer(rule, front, points)
 
@@ -115,7 +113,7 @@ def _point(row: ParetoRow, net: NetResult) -> dict[str, Any]:
     return {"kind": kind, "name": name, "ms": row.latency_ms, "top1": row.top1}
 
 
-def prediction_chart(table: LatencyTable) -> alt.LayerChart:
+def prediction_chart(table: LatencyTable) -> Any:
     """Predicted against measured latency of the networks that the table was fitted on and checked with."""
     values: Values = [
         {
@@ -130,10 +128,10 @@ def prediction_chart(table: LatencyTable) -> alt.LayerChart:
     line: Values = [{"predicted": end, "measured": end} for end in (min(ends), max(ends))]
     x = alt.X("predicted:Q", title="predicted, ms", scale=alt.Scale(zero=False))
     y = alt.Y("measured:Q", title="measured, ms", scale=alt.Scale(zero=False))
-    equal = alt.Chart(alt.Data(values=line)).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+    equal = _chart(line).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
     scale = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
     points = (
-        alt.Chart(alt.Data(values=values))
+        _chart(values)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=x,
@@ -150,11 +148,11 @@ def prediction_chart(table: LatencyTable) -> alt.LayerChart:
     return alt.layer(equal, points)
 
 
-def curve_chart(values: Values, panel: str, form: str) -> alt.Chart:
+def curve_chart(values: Values, panel: str, form: str) -> Any:
     """One kind of figure over the epochs."""
     scale = alt.Scale(zero=panel != "top-1")
     return (
-        alt.Chart(alt.Data(values=[value for value in values if value["panel"] == panel]))
+        _chart([value for value in values if value["panel"] == panel])
         .mark_line(point=alt.OverlayMarkDef(size=25))
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1)),
@@ -168,7 +166,7 @@ def curve_chart(values: Values, panel: str, form: str) -> alt.Chart:
     )
 
 
-def time_chart(net: NetSpec, table: LatencyTable) -> alt.Chart:
+def time_chart(net: NetSpec, table: LatencyTable) -> Any:
     """Share of every part of the network in its predicted latency, in the order of data flow."""
     names = ["stem", *(f"{number} {layer_text(one)}" for number, one in enumerate(net.layers)), "head"]
     parts = list(net.workloads())
@@ -183,7 +181,7 @@ def time_chart(net: NetSpec, table: LatencyTable) -> alt.Chart:
         for name, one in zip(names, parts, strict=True)
     ]
     return (
-        alt.Chart(alt.Data(values=values))
+        _chart(values)
         .mark_bar(color=BLUE)
         .encode(
             x=alt.X("share:Q", title="share of the latency", axis=alt.Axis(format=".0%")),
@@ -195,11 +193,11 @@ def time_chart(net: NetSpec, table: LatencyTable) -> alt.Chart:
                 alt.Tooltip("share:Q", format=".1%"),
             ],
         )
-        .properties(height=alt.Step(ROW))
+        .properties(height=ROW * len(values))
     )
 
 
-def health_chart(inspection: Inspection) -> alt.Chart:
+def health_chart(inspection: Inspection) -> Any:
     """Signal to noise of every layer; colours tell good from poor."""
     values: Values = [
         {"layer": one.layer, "snr": one.snr_db, "saturated": one.saturated, "state": _state(one.snr_db)}
@@ -207,7 +205,7 @@ def health_chart(inspection: Inspection) -> alt.Chart:
     ]
     scale = alt.Scale(domain=["good", "fair", "poor"], range=[GREEN, AMBER, RED])
     return (
-        alt.Chart(alt.Data(values=values))
+        _chart(values)
         .mark_bar()
         .encode(
             x=alt.X("snr:Q", title="signal to noise, dB"),
@@ -219,7 +217,7 @@ def health_chart(inspection: Inspection) -> alt.Chart:
                 alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
             ],
         )
-        .properties(height=alt.Step(ROW))
+        .properties(height=ROW * len(values))
     )
 
 
@@ -227,7 +225,7 @@ def _state(snr_db: float) -> str:
     return "good" if snr_db >= GOOD_DB else "fair" if snr_db >= POOR_DB else "poor"
 
 
-def range_chart(inspection: Inspection) -> alt.LayerChart:
+def range_chart(inspection: Inspection) -> Any:
     """Of every layer the ends of its grid, thin, and where nearly all of its activations lie, thick."""
     values: Values = [
         {
@@ -240,7 +238,7 @@ def range_chart(inspection: Inspection) -> alt.LayerChart:
         }
         for one in inspection.layers
     ]
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = _chart(values).encode(
         y=alt.Y("layer:N", sort=None, title=None),
         tooltip=[
             "layer:N",
@@ -248,15 +246,15 @@ def range_chart(inspection: Inspection) -> alt.LayerChart:
             alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
         ],
     )
-    scale = alt.Scale(type="symlog", constant=1)
+    scale, few = alt.Scale(type="symlog", constant=1), alt.Axis(tickCount=6, labelOverlap=True)
     grid = base.mark_rule(color=GREY, strokeWidth=1.5).encode(
-        x=alt.X("low:Q", title="activation (symmetric logarithm)", scale=scale), x2="high:Q"
+        x=alt.X("low:Q", title="activation (symmetric logarithm)", scale=scale, axis=few), x2="high:Q"
     )
     bulk = base.mark_rule(color=BLUE, strokeWidth=5).encode(x=alt.X("bulk_low:Q", scale=scale), x2="bulk_high:Q")
-    return alt.layer(grid, bulk).properties(height=alt.Step(ROW))
+    return alt.layer(grid, bulk).properties(height=ROW * len(values))
 
 
-def confusion_chart(inspection: Inspection) -> alt.Chart:
+def confusion_chart(inspection: Inspection) -> Any:
     """Share of each true class that is named so; of many classes those with the most mistakes."""
     totals: dict[int, int] = {}
     mistakes: dict[int, int] = {}
@@ -280,7 +278,7 @@ def confusion_chart(inspection: Inspection) -> alt.Chart:
         if cell.true in shown and cell.named in shown
     ]
     return (
-        alt.Chart(alt.Data(values=values))
+        _chart(values)
         .mark_rect()
         .encode(
             x=alt.X("named:N", sort=names, scale=alt.Scale(domain=names), title="named"),
@@ -288,7 +286,7 @@ def confusion_chart(inspection: Inspection) -> alt.Chart:
             color=alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None),
             tooltip=["true:N", "named:N", "images:Q", alt.Tooltip("share:Q", title="of the class", format=".1%")],
         )
-        .properties(height=alt.Step(max(ROW, 320 // len(names))))
+        .properties(height=max(HEIGHT, ROW * len(names)))
     )
 
 
@@ -312,6 +310,11 @@ def _of_epoch(row: dict[str, str]) -> Iterator[dict[str, Any]]:
             "phase": row["phase"],
             "value": float(row[column]),
         }
+
+
+def _chart(values: Values) -> Any:
+    """A chart of rows, without marks; what altair makes of it has types that no checker follows."""
+    return alt.Chart(alt.InlineData(values=values))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -92,7 +92,8 @@ def _charts(run: RunSummary, folder: Path, inspection: Inspection | None) -> tup
         log.warning("the report has no charts: %s; `pip install 'frostnas[report]'` brings what draws them", error)
         return {}, ""
     charts = figures(run, folder, inspection)
-    return charts, vl_convert.javascript_bundle() if any(charts.values()) else ""
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
+    return charts, bundle if any(charts.values()) else ""
 
 
 def _shown(inspection: Inspection) -> list[Shown]:
