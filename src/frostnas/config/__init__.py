@@ -2,7 +2,7 @@
 
 from frostnas.config.data import AugmentConfig, DataConfig, DataName
 from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
-from frostnas.config.quant import GradBoostConfig, GradBoostMode, QuantConfig
+from frostnas.config.quant import GradBoostConfig, GradBoostMode, Observer, QuantConfig
 from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
@@ -37,6 +37,7 @@ __all__ = [
     "LatencyConfig",
     "Logger",
     "NetworkSpaceConfig",
+    "Observer",
     "OptimConfig",
     "OptimizerName",
     "Paths",
