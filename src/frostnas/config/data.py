@@ -50,6 +50,9 @@ class DataConfig:
     """Folder of the data set; unused by the bundled digits."""
     image_size: int = bounded(16, 8, 1024)
     """Side of the square input, pixels."""
+    train_size: int | None = bounded(None, 8, 1024)
+    """Side that training pictures are kept and augmented at, pixels, before they are resized to `image_size`; null:
+    the largest of `image_size` and what a teacher or a ladder takes."""
     download: bool = False
     """Let torchvision download a missing data set."""
     test_fraction: float = bounded(0.2, 0.01, 0.9)

@@ -217,6 +217,10 @@ class DistillConfig:
     """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: ImageNet's for torchvision
     and published FrostNets, else those of the data."""
     std: list[float] | None = None
+    image_size: int | None = bounded(None, 8, 1024)
+    """With a name: side of the images that the teacher sees, pixels; null: that of the student's."""
+    crop: float = bounded(1.0, 0.1, 1)
+    """Share of a picture's side that the teacher sees, in the middle: 0.875 for most of torchvision's own weights."""
     weight: float = bounded(0.5, 0, 1)
     """Share of the teacher in the loss; the labels have the rest."""
     temperature: float = bounded(4.0, 0.1)

@@ -33,18 +33,33 @@ class Builder:
         """Images on the device, from uint8 (N, 3, S, S) and int64 (N,)."""
         return MemoryImages(pixels.to(self.device), labels.to(self.device), self.format, self.config.augment)
 
-    def images(self, pictures: Pictures, labels: Indices, indices: Indices | None = None) -> Images:
-        """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed."""
+    def parts(self, pictures: Pictures, labels: Indices, ways: Sequence[Indices]) -> list[Images]:
+        """Images for each of ``ways``, of which the first are trained on."""
         config = self.config
+        sides = [config.train_size or config.image_size, *[config.image_size] * len(ways)]
+        return [self.images(pictures, labels, way, side) for way, side in zip(ways, sides, strict=False)]
+
+    def images(
+        self, pictures: Pictures, labels: Indices, indices: Indices | None = None, side: int | None = None
+    ) -> Images:
+        """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed.
+
+        Args:
+            side: that they are kept at, pixels; None for `data.image_size`.
+        """
+        config = self.config
+        side = side or config.image_size
         if indices is None:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
-        if len(pictures) * 3 * config.image_size**2 <= config.in_memory_mb * 2**20:
-            pixels = fit_all(pictures, indices.tolist(), config.image_size, config.workers)
+        if len(pictures) * 3 * side**2 <= config.in_memory_mb * 2**20:
+            pixels = fit_all(pictures, indices.tolist(), side, config.workers)
             return self.memory(torch.from_numpy(pixels), chosen)
         log.info("%d images of %d pixels are streamed by %d workers", len(indices), config.image_size, config.workers)
         where = torch.from_numpy(indices)
-        return StreamedImages(pictures, where, chosen.to(self.device), self.format, config.augment, config.workers)
+        return StreamedImages(
+            pictures, where, chosen.to(self.device), self.format, config.augment, config.workers, side
+        )
 
     def splits(self, parts: Sequence[Images], test: Indices | None = None, skipped: int = 0) -> Splits:
         """Splits of train, val and test; ``test`` are the positions held out, None where the set brings its own."""

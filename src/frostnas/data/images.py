@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from frostnas.artifacts import ImageFormat, SplitRecord
 
@@ -26,6 +27,11 @@ class Images(Protocol):
         """int64 (N,), on the device."""
         ...
 
+    @property
+    def side(self) -> int:
+        """Of the pictures as they are kept and augmented, pixels; at least that of the format."""
+        ...
+
     def __len__(self) -> int: ...
 
     def subset(self, indices: Tensor) -> Images:
@@ -40,6 +46,7 @@ class Images(Protocol):
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        size: int | None = None,
     ) -> Iterator[Batch]:
         """One pass over the images.
 
@@ -50,6 +57,8 @@ class Images(Protocol):
             skip: leave out that many batches; those that follow are the ones of an unskipped pass.
             part: (rank, size) gives one of ``size`` equal parts of every batch, for processes that share it; the
                 images of all parts are those, and augmented as those, of the whole.
+            size: side of the images; None for that of the format. Training images are augmented at the side that
+                they are kept at, and then resized.
         """
         ...
 
@@ -77,6 +86,13 @@ def batch_indices(images: int, batch_size: int, seed: int | None) -> list[Tensor
         order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
     count = batch_count(images, batch_size, shuffled=seed is not None)
     return [order[number * batch_size : (number + 1) * batch_size] for number in range(count)]
+
+
+def resized(pixels: Tensor, size: int) -> Tensor:
+    """float32 (B, 3, S, S) -> (B, 3, size, size)."""
+    if pixels.shape[-1] == size:
+        return pixels
+    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
 
 
 def slots_of(batch: int, part: Part) -> range:

@@ -45,7 +45,7 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     held_out = read_public(config, train=False)
     public = PUBLIC[config.name]
     build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
-    parts = [build.images(learned.pictures, learned.labels, part) for part in two_ways(learned.labels, config)]
+    parts = build.parts(learned.pictures, learned.labels, two_ways(learned.labels, config))
     return build.splits([*parts, build.images(held_out.pictures, held_out.labels)])
 
 
@@ -68,9 +68,9 @@ def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
     rest = [build.images(FilePictures(one.paths), np.asarray(one.labels)) for one in listings[1:]]
     pictures, labels = FilePictures(learned.paths), np.asarray(learned.labels)
     if len(rest) == 2:
-        return build.splits([build.images(pictures, labels), *rest], skipped=skipped)
+        return build.splits([*build.parts(pictures, labels, [np.arange(len(labels))]), *rest], skipped=skipped)
     # A single held-out folder is for the final numbers; choices are made on a part of the training images.
-    parts = [build.images(pictures, labels, part) for part in two_ways(labels, config)]
+    parts = build.parts(pictures, labels, two_ways(labels, config))
     return build.splits([*parts, *rest], skipped=skipped)
 
 
@@ -81,7 +81,7 @@ def _one_folder(listing: Listing, config: DataConfig, device: torch.device) -> S
 
 def _split_three_ways(build: Builder, pictures: Pictures, labels: Indices, skipped: int = 0) -> Splits:
     ways = three_ways(labels, build.config)
-    return build.splits([build.images(pictures, labels, part) for part in ways], ways[2], skipped)
+    return build.splits(build.parts(pictures, labels, ways), ways[2], skipped)
 
 
 def _folder_builder(listing: Listing, config: DataConfig, device: torch.device) -> Builder:

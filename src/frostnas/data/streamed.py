@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
 from frostnas.data.augment import erase_batch
-from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
+from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, resized, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
 from frostnas.data.pictures import Pictures
@@ -34,6 +34,8 @@ class StreamedImages:
     format: ImageFormat
     augment: AugmentConfig
     workers: int
+    side: int
+    """Of the pictures as they are augmented, pixels."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,6 +52,7 @@ class StreamedImages:
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        size: int | None = None,
     ) -> Iterator[Batch]:
         device = self.labels.device
         normalise = Normalise(self.format, device)
@@ -60,7 +63,7 @@ class StreamedImages:
             for batch, own in zip(plan, seeds, strict=True)
         ]
         loader = DataLoader(
-            _Prepared(self.pictures, self.format.image_size, self.augment if augment else None),
+            _Prepared(self.pictures, self.side, self.augment if augment else None),
             batch_sampler=requests,
             num_workers=self.workers,
             pin_memory=device.type == "cuda",
@@ -72,7 +75,7 @@ class StreamedImages:
             if augment:
                 noise = torch.rand(6, len(batch), generator=torch.Generator().manual_seed(own))[:, slots]
                 values = erase_batch(values, self.augment, noise)
-            yield normalise(values), self.labels[batch[slots].to(device)]
+            yield normalise(resized(values, size or self.format.image_size)), self.labels[batch[slots].to(device)]
 
 
 class _Prepared(Dataset[Tensor]):

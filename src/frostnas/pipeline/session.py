@@ -30,7 +30,6 @@ from frostnas.pipeline.teacher import load_teacher
 from frostnas.pipeline.trained import WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.training.distill import Teacher
-from frostnas.training.mixing import grown_size
 
 if TYPE_CHECKING:
     from frostnas.artifacts import SplitRecord
@@ -148,9 +147,7 @@ class Session:
         Raises:
             InputError: it cannot be had, or not for these images.
         """
-        train, size = self.config.train, self.data.format.image_size
-        sizes = {size, grown_size(size, train.resize_from, 0.0)}
-        teacher = load_teacher(train.distill, self.data.format, sizes)
+        teacher = load_teacher(self.config.train.distill, self.data.format)
         return teacher and teacher.to(self.device).to(memory_format=torch.channels_last)
 
     def trained_net(self, trained: TrainResult) -> Net:

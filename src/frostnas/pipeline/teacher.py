@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,39 @@ from frostnas.artifacts import ImageFormat, TrainResult, load, sha256_of, sha256
 from frostnas.config import DistillConfig
 from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from frostnas.errors import InputError
-from frostnas.nets import create_model, published_names, zoo_names
+from frostnas.nets import Net, create_model, published_names, zoo_names
 from frostnas.nets.state_dicts import check_fits, other_classes, read_state_dict
 from frostnas.pipeline import torchvision_models
 from frostnas.pipeline.torchvision_models import PREFIX
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
-from frostnas.training.distill import Normalisation, Teacher
+from frostnas.training.distill import Teacher, View
 
 DEFAULT = "DEFAULT"
-IMAGENET = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
+Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation of RGB pixels scaled to 0..1."""
+IMAGENET: Normalisation = (IMAGENET_MEAN, IMAGENET_STD)
 
 
-def load_teacher(config: DistillConfig, images: ImageFormat, sizes: set[int]) -> Teacher | None:
+def teacher_side(config: DistillConfig) -> int:
+    """Side of the pictures that the teacher wants to see, pixels; 0 where it takes the student's.
+
+    Raises:
+        InputError: the teacher's record cannot be read.
+    """
+    if config.teacher is None:
+        return 0
+    size = config.image_size
+    if not config.weights:
+        size = load(Path(_check_words(config)) / TRAIN, TrainResult).value.images.image_size
+    return math.ceil((size or 0) / config.crop)
+
+
+def load_teacher(config: DistillConfig, images: ImageFormat) -> Teacher | None:
     """The network of `train.distill`, in floating point and in evaluation mode, on the CPU; None for none.
 
     Args:
         images: what the student is trained on.
-        sizes: sides of the images that it will be shown, pixels.
 
     Raises:
         InputError: there is no such network or no weights of it, or it is not one for these images.
@@ -37,15 +53,18 @@ def load_teacher(config: DistillConfig, images: ImageFormat, sizes: set[int]) ->
     if config.teacher is None:
         return None
     given = _check_words(config)
+    size = config.image_size or images.image_size
     if not config.weights:
-        net, own = _of_run(given, images)
+        trained, own = _of_run(given, images)
+        net: nn.Module = trained
+        size = trained.spec.image_size
     elif given.startswith(PREFIX):
         net, own = _of_torchvision(given, config, len(images.classes)), IMAGENET
     else:
         net, own = _of_zoo(given, config, images)
-    teacher = Teacher(net.eval(), _given(config) or own, images).eval()
-    for size in sorted(sizes):
-        _try(teacher, given, size)
+    mean, std = _given(config) or own
+    teacher = Teacher(net.eval(), View(mean, std, size, config.crop), images).eval()
+    _try(teacher, given)
     return teacher
 
 
@@ -78,8 +97,9 @@ def _check_words(config: DistillConfig) -> str:
             raise InputError(
                 f"train.distill.teacher={given}: expected train.distill.weights=PATH with a network's name"
             )
-        if _given(config) is not None:
-            raise InputError(f"train.distill.mean={config.mean}: a run knows its own; expected null with {given}")
+        for key in ("mean", "std", "image_size"):
+            if (value := getattr(config, key)) is not None:
+                raise InputError(f"train.distill.{key}={value}: a run knows its own; expected null with {given}")
     elif not (of_torchvision or of_zoo):
         raise InputError(
             f"train.distill.teacher={given}: expected a name that `frostnas zoo` lists or {PREFIX}NAME with "
@@ -90,7 +110,7 @@ def _check_words(config: DistillConfig) -> str:
     return given
 
 
-def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
+def _of_run(given: str, images: ImageFormat) -> tuple[Net, Normalisation]:
     trained = load(Path(given) / TRAIN, TrainResult).value
     theirs = trained.images
     if len(theirs.classes) != len(images.classes):
@@ -99,23 +119,18 @@ def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
         raise InputError(
             f"train.distill.teacher={given}: its classes have other names or another order than the data's"
         )
-    if theirs.image_size != images.image_size:
-        raise InputError(
-            f"train.distill.teacher={given}: was trained at {theirs.image_size} pixels; expected one that was trained "
-            f"at data.image_size={images.image_size}"
-        )
     net = load_net(Path(given) / WEIGHTS, trained)
     set_state(net, QuantState.FLOAT)
-    return net, Normalisation(theirs.mean, theirs.std)
+    return net, (theirs.mean, theirs.std)
 
 
 def _of_zoo(given: str, config: DistillConfig, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
     """A network of ours by `weights.safetensors`, or by the authors' state dict of a published FrostNet."""
-    net = create_model(given, len(images.classes), image_size=images.image_size)
+    net = create_model(given, len(images.classes), image_size=config.image_size or images.image_size)
     content = _content(config)
     if content.keys() & net.state_dict().keys():
         _fill(net, content, config, len(images.classes))
-        return net, Normalisation(images.mean, images.std)
+        return net, (images.mean, images.std)
     _fill(net, content, config, len(images.classes), published_names(net.spec))
     return net, IMAGENET
 
@@ -166,12 +181,13 @@ def _given(config: DistillConfig) -> Normalisation | None:
             f"train.distill.mean={config.mean}, train.distill.std={config.std}: expected three numbers each, "
             "those of std above 0"
         )
-    return Normalisation(tuple(values[0]), tuple(values[1]))
+    return tuple(values[0]), tuple(values[1])
 
 
 @torch.no_grad()
-def _try(teacher: Teacher, given: str, size: int) -> None:
+def _try(teacher: Teacher, given: str) -> None:
     """Some architectures take one image size alone, and say so in their own ways."""
+    size = teacher.view.size
     try:
         teacher(torch.zeros(1, 3, size, size))
     except (RuntimeError, ValueError, AssertionError) as error:

@@ -9,34 +9,83 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.artifacts import ImageFormat
-from frostnas.config import DistillConfig
+from frostnas.config import AugmentConfig, DistillConfig
+from frostnas.data import resized
 
 
 @dataclass(frozen=True, slots=True)
-class Normalisation:
-    """What a network expects its pixels to be normalised by; of RGB pixels scaled to 0..1."""
+class View:
+    """What a network expects of a picture."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    """Of RGB pixels scaled to 0..1."""
+    size: int
+    """Side of its input, pixels."""
+    crop: float = 1.0
+    """Share of the picture's side that it sees, in the middle."""
 
 
 class Teacher(nn.Module):
-    """A trained network behind its own normalisation: the student's pixels (B, 3, S, S) -> logits (B, classes)."""
+    """A trained network behind its own view of a batch: normalised pixels (B, 3, R, R) -> logits (B, classes)."""
 
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, net: nn.Module, own: Normalisation, images: ImageFormat) -> None:
-        """Args: own: that ``net`` was trained with. images: whose normalisation the pixels come in."""
+    def __init__(self, net: nn.Module, view: View, images: ImageFormat) -> None:
+        """Args: view: that ``net`` was trained with. images: whose normalisation the pixels come in."""
         super().__init__()
-        self.net = net
-        mean, std = (torch.tensor(value, dtype=torch.float64) for value in (own.mean, own.std))
+        self.net, self.view = net, view
+        mean, std = (torch.tensor(value, dtype=torch.float64) for value in (view.mean, view.std))
         pixels_mean, pixels_std = (torch.tensor(value, dtype=torch.float64) for value in (images.mean, images.std))
         self.register_buffer("gain", (pixels_std / std).float().view(3, 1, 1))
         self.register_buffer("offset", ((pixels_mean - mean) / std).float().view(3, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.net(pixels * self.gain + self.offset)  # type: ignore[no-any-return]
+        seen = resized(_middle(pixels, self.view.crop), self.view.size)
+        return self.net(seen * self.gain + self.offset)  # type: ignore[no-any-return]
+
+
+def _middle(pixels: Tensor, share: float) -> Tensor:
+    """The central square (B, 3, S, S) of ``share`` of the side."""
+    side = pixels.shape[-1]
+    kept = max(1, round(side * share))
+    begin = (side - kept) // 2
+    return pixels[..., begin : begin + kept, begin : begin + kept]
+
+
+class Remembering(nn.Module):
+    """A teacher that is asked once for each image: it knows one that it has seen by a hash of its pixels.
+
+    Worth it where the same pixels come again, without augmentation or with mirroring alone.
+    """
+
+    def __init__(self, teacher: nn.Module) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.known: dict[int, Tensor] = {}
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        keys = image_hashes(pixels).tolist()
+        fresh = [index for index, key in enumerate(keys) if key not in self.known]
+        if fresh:
+            said = self.teacher(pixels[fresh])
+            self.known |= {keys[index]: logits for index, logits in zip(fresh, said, strict=True)}
+        return torch.stack([self.known[key] for key in keys])
+
+
+def image_hashes(pixels: Tensor) -> Tensor:
+    """float32 (B, 3, S, S) -> int64 (B,): sums of the values' bits by random odd factors, modulo 2^64."""
+    bits = pixels.contiguous().flatten(1).view(torch.int32).long()  # (B, 3 * S * S)
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**62), 2**62, (bits.shape[1],), generator=generator) * 2 + 1
+    return (bits * factors.to(bits.device)).sum(1)
+
+
+def repeats_pixels(augment: AugmentConfig, mixed: bool) -> bool:
+    """Whether training shows the same pixels again: nothing but mirroring changes them."""
+    moved = augment.shift or augment.rotate or augment.scale or augment.crop < 1
+    return not (moved or augment.randaugment or augment.erase or mixed)
 
 
 def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, config: DistillConfig) -> Tensor:
@@ -48,7 +97,7 @@ def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, 
         loss: on the labels, float32 ().
         logits: of the student, float32 (B, classes).
         teacher: in evaluation mode, on the device of ``pixels``.
-        pixels: float32 (B, 3, S, S).
+        pixels: float32 (B, 3, R, R), as the student's were before they were resized for it.
     """
     with torch.no_grad():
         wanted = F.log_softmax(teacher(pixels).float() / config.temperature, 1)

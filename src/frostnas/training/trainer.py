@@ -14,14 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from frostnas.config import Config
-from frostnas.data import derived_seed
+from frostnas.data import derived_seed, resized
 from frostnas.engine import Schedule, make_optimizer
 from frostnas.engine.distributed import World, total
 from frostnas.engine.synchronise import synchronise
 from frostnas.quant import QuantState, set_state
 from frostnas.quant.gradboost import GradBoost
 from frostnas.training.distill import distilled
-from frostnas.training.mixing import grown_size, make_mixer, resized
+from frostnas.training.mixing import grown_size, make_mixer
 from frostnas.training.phases import phase_of
 from frostnas.training.position import Best, Progress
 
