@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
 from frostnas.artifacts.store import load, sha256_of, write_atomic
 from frostnas.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,22 +199,6 @@ class LatencyTable:
     def predict_ms(self, net: NetSpec) -> float:
         """Predicted latency of a whole network in ms: the sum over its stem, blocks and head."""
         return sum(self.workload_ms(workload) for workload in net.workloads())
-
-    def expected_ms(self, candidates: Sequence[Sequence[Workload]], probabilities: Sequence[Tensor]) -> Tensor:
-        """Expected latency, (), of a network whose parts are drawn independently, differentiable.
-
-        Args:
-            candidates: of each part, the workloads to choose from.
-            probabilities: of each part, (candidates,), floating point.
-
-        Raises:
-            InputError: the table lacks one of the workloads.
-        """
-        costs = [[self.workload_ms(workload) for workload in part] for part in candidates]
-        total = probabilities[0].new_zeros(())
-        for weights, part in zip(probabilities, costs, strict=True):
-            total = total + weights @ weights.new_tensor(part)
-        return total
 
 
 def write_rows(path: Path, rows: Sequence[LatencyRow]) -> str:

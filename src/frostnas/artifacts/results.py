@@ -116,14 +116,17 @@ class ParetoRow:
     """One evaluated network of stage 2; `pareto.csv`."""
 
     network: str
-    """Its choices, encoded."""
-    predicted_ms: float
+    """Its choices, encoded; of a named network its name."""
+    latency_ms: float
+    """INT8, one image."""
     top1: float
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    """Validation accuracy, fake-quantized, as a fraction."""
     on_front: bool
     picked: bool
+    measured: bool = False
+    """Its latency was measured; otherwise the table predicts it."""
     alone: bool = False
-    """Not of the supernet: a named network, trained alone and its latency measured."""
+    """It was trained alone; otherwise its accuracy is that inside the supernet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class NetResult:
     """`net.json`: the network of stage 2."""
 
     KIND: ClassVar[str] = "net"
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     net: NetSpec
     strategy: str
@@ -139,8 +142,10 @@ class NetResult:
     predicted_ms: float
     cpu: str
     """The one that this latency is of."""
-    top1_supernet: float
-    """Validation accuracy inside the supernet, fake-quantized, as a fraction."""
+    top1: float
+    """Validation accuracy, fake-quantized, as a fraction."""
+    alone: bool
+    """It was trained alone; otherwise the accuracy is that inside the supernet."""
     evaluated: int
     """Distinct networks that were scored."""
     seed: int

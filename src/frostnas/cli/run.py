@@ -29,7 +29,14 @@ def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]
     """A locked run directory that holds the config of its last finished command, or of its first unfinished one."""
     keep_freed_memory()
     folder = Path(config.run_dir)
-    with Workspace.open(folder, console=console, quiet=quiet, logger=config.logger) as workspace:
+    with Workspace.open(
+        folder,
+        console=console,
+        quiet=quiet,
+        logger=config.logger,
+        checkpoint_s=config.checkpoint_s,
+        peer_timeout_s=config.peer_timeout_s,
+    ) as workspace:
         path, content = workspace.run_dir / "config.yaml", to_yaml(config).encode()
         if workspace.writes and not path.exists():
             write_atomic(path, content)

@@ -43,6 +43,8 @@ class Config:
     device: Device = Device.auto
     logger: Logger = Logger.none
     """`tensorboard` (an extra): event files in run_dir/tensorboard."""
+    checkpoint_s: float = bounded(20.0, 0)
+    """Work that a killed run may lose, s."""
     peer_timeout_s: float = bounded(600.0, 1)
     """Several processes: how long one waits for another that is silent before the job ends, s."""
     block: str | None = None

@@ -55,7 +55,7 @@ class Builder:
         if len(pictures) * 3 * side**2 <= config.in_memory_mb * 2**20:
             pixels = fit_all(pictures, indices.tolist(), side, config.workers)
             return self.memory(torch.from_numpy(pixels), chosen)
-        log.info("%d images of %d pixels are streamed by %d workers", len(indices), config.image_size, config.workers)
+        log.info("%d images of %d pixels are streamed by %d workers", len(indices), side, config.workers)
         where = torch.from_numpy(indices)
         return StreamedImages(
             pictures, where, chosen.to(self.device), self.format, config.augment, config.workers, side

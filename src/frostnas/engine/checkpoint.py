@@ -1,9 +1,9 @@
-"""What an interrupted run goes on from."""
+"""Checkpoint files that know whether they are whole, and the state of the random generators for them."""
 
 from __future__ import annotations
 
+import hashlib
 import io
-import logging
 import random
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import torch
 
 from frostnas.artifacts import write_atomic
 
-log = logging.getLogger(__name__)
+TITLE = b"frostnas checkpoint 1 "
+HEADER = len(TITLE) + 2 * hashlib.sha256().digest_size + 1  # the title, the rest's SHA-256 in hex, a line feed
 
 
 def rng_state() -> dict[str, Any]:
@@ -39,20 +40,44 @@ def set_rng_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
+class DamagedError(Exception):
+    """A checkpoint is not what was written; the message says in what."""
+
+
+def former(path: Path) -> Path:
+    """Where `save_checkpoint` leaves what was at ``path`` before."""
+    return path.with_name(f"{path.name}.former")
+
+
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings and containers of them in one step; a crash leaves the former file."""
+    """Write tensors, numbers, strings and containers of them under a digest; keep the file that was there.
+
+    A crash leaves that one, at ``path`` or as `former`.
+    """
     buffer = io.BytesIO()
+    buffer.write(bytes(HEADER))
     torch.save(content, buffer)
+    with buffer.getbuffer() as view:
+        digest = hashlib.sha256(view[HEADER:]).hexdigest()
+        view[:HEADER] = TITLE + digest.encode() + b"\n"
+    if path.exists():
+        path.replace(former(path))
     write_atomic(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, on the CPU; None where there is no readable file."""
-    if not path.is_file():
-        return None
+def load_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
+    """What `save_checkpoint` wrote, on the CPU, and its digest.
+
+    Raises:
+        DamagedError: it is not as it was written.
+        FileNotFoundError: there is none.
+    """
+    raw = path.read_bytes()
+    header, payload = raw[:HEADER], memoryview(raw)[HEADER:]
+    digest = hashlib.sha256(payload).hexdigest()
+    if header != TITLE + digest.encode() + b"\n":
+        raise DamagedError("its digest is that of another content")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several unrelated types for a damaged file
-        log.warning("%s: cannot be read (%s); starting anew", path, error)
-        return None
-    return content if isinstance(content, dict) else None
+        return dict(torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)), digest
+    except Exception as error:  # torch raises several unrelated types
+        raise DamagedError(f"{type(error).__name__} in spite of its digest") from error

@@ -84,13 +84,18 @@ def _of_connection(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "pair closure"))
 
 
+def processes() -> int:
+    """How many processes are connected; 1 alone."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """Make gradients the mean over all processes, in one exchange; alone they stay as they are.
 
     Every process must have gradients for the same parameters. Unlike DistributedDataParallel this leaves a parameter
     without a gradient alone, so that optimizers do not decay it.
     """
-    if not (dist.is_available() and dist.is_initialized()):
+    if processes() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = total(torch.cat([gradient.flatten() for gradient in gradients])) / dist.get_world_size()

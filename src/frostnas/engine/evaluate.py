@@ -41,8 +41,3 @@ def evaluate(model: nn.Module, images: Labelled, batch_size: int = 256) -> float
     with evaluating(model):
         hits = [(model(pixels).argmax(1) == labels).sum() for pixels, labels in images.batches(batch_size)]
     return int(torch.stack(hits).sum()) / len(images)
-
-
-def batch_top1(logits: Tensor, labels: Tensor) -> float:
-    """Share of a batch that is named right: (N, classes), int64 (N,)."""
-    return float((logits.detach().argmax(1) == labels).float().mean())

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Display
 from torch import Tensor
 
 LINE_SECONDS = 10.0  # between two plain lines
@@ -62,8 +63,8 @@ class _Lines:
 class _Live:
     """One task of a rich progress display."""
 
-    def __init__(self, progress: Progress, name: str, total: int, done: int) -> None:
-        self.progress, self.task = progress, progress.add_task(name, total=total, completed=done, figures="")
+    def __init__(self, display: Display, name: str, total: int, done: int) -> None:
+        self.display, self.task = display, display.add_task(name, total=total, completed=done, figures="")
         self.drawn, self.pending = 0.0, 0
 
     def step(self, count: int = 1, **figures: Figure) -> None:
@@ -71,11 +72,11 @@ class _Live:
         now = time.monotonic()
         if now - self.drawn >= DRAW_SECONDS:
             self.drawn = now
-            self.progress.update(self.task, advance=self.pending, figures=shown(figures))
+            self.display.update(self.task, advance=self.pending, figures=shown(figures))
             self.pending = 0
 
     def close(self) -> None:
-        self.progress.update(self.task, advance=self.pending)
+        self.display.update(self.task, advance=self.pending)
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def progress_bar(console: Console | None, name: str, total: int, done: int = 0) 
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
         )
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = _Live(progress, name, total, done)
+        with Display(*columns, console=console, transient=True) as display:
+            bar = _Live(display, name, total, done)
             yield bar
             bar.close()

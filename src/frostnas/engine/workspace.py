@@ -33,6 +33,10 @@ class Workspace:
     """False in all but the first of several processes that train one network: they only read."""
     logger: Logger = Logger.none
     """Where metrics go besides their CSV."""
+    checkpoint_s: float = 20.0
+    """Of work that a killed run may lose."""
+    peer_timeout_s: float = 600.0
+    """How long a process waits for another that is silent."""
     _closing: ExitStack = field(default_factory=ExitStack)
     """What is open until the workspace is left."""
 
@@ -45,6 +49,8 @@ class Workspace:
         console: Console | None = None,
         quiet: bool = False,
         logger: Logger = Logger.none,
+        checkpoint_s: float = checkpoint_s,
+        peer_timeout_s: float = peer_timeout_s,
     ) -> Iterator[Workspace]:
         """Make and lock ``run_dir``, and write what frostnas logs to its `frostnas.log`, until the block ends.
 
@@ -52,6 +58,7 @@ class Workspace:
             console: where progress goes; standard error by default.
             quiet: show nothing.
             logger: where metrics go besides their CSV.
+            checkpoint_s, peer_timeout_s: as the fields.
 
         Raises:
             InputError: another process works in ``run_dir``, or it cannot be made; the logger is not installed.
@@ -59,7 +66,7 @@ class Workspace:
         folder = Path(run_dir)
         log = logging.getLogger("frostnas")
         if not launched().writes:
-            yield cls(folder, None, log, writes=False)
+            yield cls(folder, None, log, False, logger, checkpoint_s, peer_timeout_s)
             return
         if logger is Logger.tensorboard:
             require_tensorboard()
@@ -78,7 +85,7 @@ class Workspace:
         try:
             with ExitStack() as closing:
                 shown = None if quiet else console or Console(stderr=True)
-                yield cls(folder, shown, log, logger=logger, _closing=closing)
+                yield cls(folder, shown, log, True, logger, checkpoint_s, peer_timeout_s, closing)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise

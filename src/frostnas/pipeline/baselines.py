@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from frostnas import training
 from frostnas.artifacts import NetSpec, ParetoRow
-from frostnas.config import Config
+from frostnas.engine import Recipe
 from frostnas.errors import InputError
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import zoo_spec
@@ -38,32 +38,21 @@ def baseline_rows(session: Session, specs: Sequence[NetSpec]) -> list[ParetoRow]
 
     Raises:
         MeasuringError: the measuring agent failed.
-        TrainingError, RangeError: the loss or an activation is not a finite number.
+        TrainingError: the loss or an activation is not a finite number.
     """
-    top1 = []
+    config, recipe, top1 = session.config, Recipe.of(session.config, "search_net"), []
     for spec in specs:
         session.workspace.say(f"search-net: training {spec.name} alone, to compare with")
         folder = session.workspace.run_dir / "baselines" / spec.name
         place = replace(session.workspace, run_dir=folder)  # its own checkpoint: an interrupted run goes on
-        result, _ = training.run(_recipe(session.config), session.data, spec, place)
+        identity = training.fingerprint(config, recipe, session.data, spec, None, None)
+        result, _ = training.run(recipe, config.train, session.data, spec, place, identity)
         top1.append(result.fake_quant.val)
     if not specs or not session.workspace.writes:
         return []
     measured = measure_nets(session.config.latency, session.config.quant, specs)
     rows = zip(specs, measured, top1, strict=True)
-    return [ParetoRow(spec.name, ms, value, on_front=False, picked=False, alone=True) for spec, ms, value in rows]
-
-
-def _recipe(config: Config) -> Config:
-    """The supernet's training as stage 3 runs it: the same epochs, batches and optimizer."""
-    search = config.search_net
-    train = replace(
-        config.train,
-        batch_size=search.batch_size,
-        float_epochs=search.float_epochs,
-        epochs=search.epochs,
-        frozen_epochs=0,
-        weights=None,
-        optim=search.optim,
-    )
-    return replace(config, train=train)
+    return [
+        ParetoRow(spec.name, ms, value, on_front=False, picked=False, measured=True, alone=True)
+        for spec, ms, value in rows
+    ]

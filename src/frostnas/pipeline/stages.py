@@ -31,6 +31,7 @@ from frostnas.artifacts import (
 )
 from frostnas.config.compose import to_plain
 from frostnas.deploy import export
+from frostnas.engine import Recipe
 from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
@@ -46,7 +47,6 @@ from frostnas.report.range_plot import save_range_plot
 from frostnas.report.training_plot import save_training_plot
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
-from frostnas.training.phases import total_epochs
 
 T = TypeVar("T", bound=Artifact)
 NOT_HASHED = {
@@ -185,14 +185,17 @@ def _search_net(session: Session) -> NetResult:
 
 
 def _train(session: Session) -> TrainResult:
-    config, start = session.config, session.start
+    config, data, net, teacher = session.config, session.data, session.net, session.teacher
+    recipe, start = Recipe.of(config, "train"), session.start and session.start.path
     if start is not None:
-        session.workspace.say(f"train: starting from {start.path}")
-        config = replace(config, train=replace(config.train, weights=str(start.path)))
-    result, state = training.run(config, session.data, session.net, session.workspace, session.teacher)
+        session.workspace.say(f"train: starting from {start}")
+    identity = training.fingerprint(config, recipe, data, net, start, teacher)
+    result, state = training.run(
+        recipe, config.train, data, net, session.workspace, identity, start=start, teacher=teacher
+    )
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
-        if total_epochs(session.config.train):
+        if recipe.total_epochs:
             save_training_plot(session.path("metrics/train.csv"), session.path("training.png"))
             save_range_plot(session.path("metrics/ranges.csv"), session.path("ranges.png"))
     return result

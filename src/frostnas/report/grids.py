@@ -126,7 +126,7 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
             rows = [
                 ("network", " ".join(map(layer_text, value.net.layers))),
                 ("predicted", f"{_ms(value.predicted_ms)} of {_ms(value.budget_ms)} on {value.cpu}"),
-                ("top-1 in the supernet", _percent(value.top1_supernet)),
+                ("top-1 alone" if value.alone else "top-1 in the supernet", _percent(value.top1)),
                 ("networks scored", str(value.evaluated)),
             ]
         case TrainResult():

@@ -1,6 +1,5 @@
 """Stage 3: StatAssist, quantization-aware training, frozen ranges."""
 
-from frostnas.training.stage import run
-from frostnas.training.trainer import TrainingError
+from frostnas.training.stage import fingerprint, run
 
-__all__ = ["TrainingError", "run"]
+__all__ = ["fingerprint", "run"]

@@ -10,18 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
-from frostnas.config import Config
+from frostnas.config import Config, TrainConfig
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
-from frostnas.engine import Bar, Workspace, evaluate, seed_all, weights_digest, weights_of
+from frostnas.engine import Bar, Recipe, Saver, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
-from frostnas.errors import InputError
 from frostnas.nets import Net, count
-from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.quant import QuantState, set_state
 from frostnas.training.calibrate import calibrate
-from frostnas.training.phases import phase_of, total_epochs
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
-from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
 from frostnas.training.weights import start_from
 
@@ -29,53 +26,65 @@ CHECKPOINT = "train.pt"
 
 
 def run(
-    config: Config, data: Splits, net: NetSpec, workspace: Workspace, teacher: nn.Module | None = None
+    recipe: Recipe,
+    options: TrainConfig,
+    data: Splits,
+    net: NetSpec,
+    workspace: Workspace,
+    identity: str,
+    *,
+    start: Path | None = None,
+    teacher: nn.Module | None = None,
 ) -> tuple[TrainResult, dict[str, Tensor]]:
-    """Train ``net`` and return its result and weights; goes on where an interrupted run of the same config stopped.
+    """Train ``net`` and return its result and weights; goes on where an interrupted run of the same kind stopped.
 
     Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
     kept is the best by fake-quant top-1 on the validation split. Without fake-quantized epochs it is the best in
     floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
     the quantizers off. Processes started by torchrun share every batch.
 
+    Args:
+        options: what the recipe does not say; of what both say the recipe counts.
+        identity: of everything that the weights depend on; only a run of the same goes on.
+        start: a weights.safetensors to start from.
+        teacher: to learn from besides the labels.
+
     Raises:
-        InputError: `train.weights` does not fit, or the batch cannot be shared equally.
-        TrainingError, RangeError: the loss or an activation is not a finite number.
+        InputError: ``start`` does not fit, or the batch cannot be shared equally.
+        TrainingError: the loss or an activation is not a finite number.
     """
-    device = data.train.labels.device
-    with joined(device, config.peer_timeout_s) as world:
-        if config.train.batch_size % world.size:
-            raise InputError(
-                f"train.batch_size={config.train.batch_size}: expected a multiple of {world.size} processes"
-            )
-        seed_all(config.seed)
-        model = Net(net, Scheme.of(config.quant))
-        if config.train.weights is not None:
-            start_from(model, Path(config.train.weights))
+    device, classes = data.train.labels.device, len(data.format.classes)
+    with joined(device, workspace.peer_timeout_s) as world:
+        recipe.check_shares(world)
+        seed_all(recipe.seed)
+        model = Net(net, recipe.scheme)
+        if start is not None:
+            start_from(model, start)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        steps = batch_count(len(data.train), config.train.batch_size, shuffled=True)
-        trainer = Trainer(model, config, steps, len(data.format.classes), world, teacher)
-        saver = Saver(trainer, workspace.checkpoints / CHECKPOINT, _fingerprint(config, data, net, teacher))
-        if saver.resume():
-            done = trainer.progress
-            workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
-        _train(trainer, data, workspace, saver)
-        doubt = trainer.best.doubt(len(data.format.classes)) if trainer.progress.epoch else None
+        steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
+        trainer = Trainer(model, recipe, options, steps, classes, world, teacher)
+        with Saver(workspace, CHECKPOINT, identity, device) as saver:
+            if saver.live is not None:
+                trainer.load_state_dict(saver.live)
+                done = trainer.progress
+                workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
+            _train(trainer, data, workspace, saver)
+        doubt = trainer.best.doubt(classes) if trainer.progress.epoch else None
         if doubt is not None:
             workspace.say(f"train: warning: {doubt}; lower train.optim.lr or train.optim.clip_norm, or train longer")
-        return _finish(trainer, data, net)
+        return _finish(trainer, data, net, saver.seconds)
 
 
-def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, dict[str, Tensor]]:
+def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tuple[TrainResult, dict[str, Tensor]]:
     """The kept network's accuracies and weights."""
-    model, config, best = trainer.model, trainer.config, trainer.best
+    model, recipe, best = trainer.model, trainer.recipe, trainer.best
     if best.weights:
         model.load_state_dict(best.weights)
     if not best.quantized:
-        calibrate(model, data.train, config.train.batch_size, config.train.calibration_batches)
+        calibrate(model, data.train, recipe.batch_size, trainer.options.calibration_batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
     weights = weights_of(model)
-    counts, scheme = count(net), Scheme.of(config.quant)
+    counts, scheme = count(net), recipe.scheme
     result = TrainResult(
         net=net,
         images=data.format,
@@ -88,24 +97,23 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec) -> tuple[TrainResult, 
         parameters=counts.parameters,
         macs=counts.macs,
         weights_sha256=weights_digest(weights),
-        seed=config.seed,
-        seconds=trainer.progress.seconds,
+        seed=recipe.seed,
+        seconds=seconds,
     )
     return result, weights
 
 
 def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -> None:
     """All epochs from the trainer's position on."""
-    config, steps, progress = trainer.config.train, trainer.steps_per_epoch, trainer.progress
+    epochs, steps, progress = trainer.recipe.total_epochs, trainer.steps_per_epoch, trainer.progress
     metrics = workspace.metrics("train", keep=progress.epoch)
     ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)), by=["layer"])
     sample = sample_pixels(data.val)
-    epochs = total_epochs(config)
     done = progress.epoch * steps + progress.step
-    with saver, workspace.progress("train", epochs * steps, done) as bar:
+    with workspace.progress("train", epochs * steps, done) as bar:
         while progress.epoch < epochs:
             train_epoch(trainer, data, bar, saver)
-            phase, _ = phase_of(config, progress.epoch)
+            phase = trainer.phase
             val_top1 = _shared_top1(trainer, data.val)
             trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
             figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
@@ -115,17 +123,17 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
                 ranges.rows(when | asdict(one) for one in layer_ranges(trainer.evaluated, sample, trainer.state))
             workspace.log.info("train: epoch %d of %d (%s): %s", progress.epoch + 1, epochs, phase.name, figures)
             progress.next_epoch()
-            saver.after_step()
-        saver.save()
+            saver.after_step(trainer.state_dict)
+    saver.save(trainer.state_dict)
 
 
 def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
     """The rest of the present epoch."""
-    config, progress, world = trainer.config, trainer.progress, trainer.world
+    recipe, progress, world = trainer.recipe, trainer.progress, trainer.world
     trainer.begin_epoch()
     batches = data.train.batches(
-        config.train.batch_size,
-        seed=derived_seed(config.seed, progress.epoch),
+        recipe.batch_size,
+        seed=derived_seed(recipe.seed, progress.epoch),
         augment=True,
         skip=progress.step,
         part=(world.rank, world.size),
@@ -134,7 +142,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
         trainer.step(pixels, labels)
         bar.step(loss=progress.loss, top1=progress.top1)
         if progress.step < trainer.steps_per_epoch:  # the epoch's last state is saved after its evaluation
-            saver.after_step()
+            saver.after_step(trainer.state_dict, settled=not trainer.unread)
 
 
 def _shared_top1(trainer: Trainer, images: Images) -> float:
@@ -156,11 +164,12 @@ def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
     return Accuracy(val=evaluate(model, data.val), test=evaluate(model, data.test))
 
 
-def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: nn.Module | None = None) -> str:
+def fingerprint(
+    config: Config, recipe: Recipe, data: Splits, net: NetSpec, start: Path | None, teacher: nn.Module | None
+) -> str:
     """Hash of everything that the weights depend on."""
     where = replace(config.data, root="", workers=0, download=False)
-    weights = config.train.weights and sha256_of(Path(config.train.weights))
-    train = replace(config.train, weights=weights, distill=replace(config.train.distill, teacher=None, weights=None))
-    parts = [to_plain(part) for part in (train, config.quant, where)]
+    train = replace(config.train, weights=None, distill=replace(config.train.distill, teacher=None, weights=None))
     taught = teacher and weights_digest(weights_of(teacher))
-    return sha256_of_value([config.seed, *parts, data.record, net, taught])
+    begun = start and sha256_of(start)
+    return sha256_of_value([recipe, to_plain(train), to_plain(where), data.record, net, begun, taught])

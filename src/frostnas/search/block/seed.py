@@ -14,19 +14,18 @@ import msgspec
 import torch
 
 from frostnas.artifacts import BlockHistoryRow, BlockSpec, SeedResult
-from frostnas.config import Config, Paths
+from frostnas.config import Paths, SearchBlockConfig
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
-from frostnas.engine import Bar
+from frostnas.engine import Bar, Recipe, Saver
 from frostnas.search.block.costs import SlotCosts
-from frostnas.search.block.journal import Journal
 from frostnas.search.block.plan import SearchPhase, make_phase, phase_count, phase_epochs, survivors
 from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.supernet.mixture import one_path
 from frostnas.search.block.trials.finalists import drawn, refine
-from frostnas.search.block.trials.inside import score_inside
+from frostnas.search.block.trials.inside import top1_inside
 from frostnas.search.block.trials.proxy import proxy_spec
-from frostnas.search.block.trials.train import finish, train_alone
+from frostnas.search.block.trials.train import Trial, finish, trial_recipe
 from frostnas.search.block.verdict import entropy, margin
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
 
@@ -56,16 +55,25 @@ class SeedSearch:
     """A search that stops and goes on at any step."""
 
     def __init__(
-        self, config: Config, space: BlockSpace, costs: SlotCosts, data: Splits, seed: int, journal: Journal
+        self,
+        recipe: Recipe,
+        search: SearchBlockConfig,
+        space: BlockSpace,
+        costs: SlotCosts,
+        data: Splits,
+        seed: int,
+        saver: Saver,
+        trial: Trial,
     ) -> None:
-        self.config, self.space, self.costs, self.data = config, space, costs, data
-        self.seed, self.journal = seed, journal
+        """Args: recipe: the stage's; all its searches train blocks alone from its seed. seed: of this search."""
+        self.recipe, self.options, self.space, self.costs, self.data = recipe, search, space, costs, data
+        self.seed, self.saver, self.trial = seed, saver, trial
         self.weights_half, self.arch_half = halves(data.train, seed)
-        self.steps = batch_count(len(self.weights_half), config.search_block.batch_size, shuffled=True)
+        self.steps = batch_count(len(self.weights_half), recipe.batch_size, shuffled=True)
         whole = {slot: tuple(range(len(candidates))) for slot, candidates in space.slots.items()}
         self.track = Track(kept=whole)
         self.clock = time.monotonic()
-        live = journal.live
+        live = saver.live
         mine = live if live is not None and live["seed"] == seed else None
         if mine is not None:
             self.track = msgspec.convert(mine["track"], Track)
@@ -76,25 +84,26 @@ class SeedSearch:
     @property
     def phase(self) -> SearchPhase:
         images = self.data.format
-        search, track = self.config.search_block, self.track
-        return make_phase(search, self.space, track.kept, track.phase, images.image_size, len(images.classes))
+        track = self.track
+        return make_phase(self.options, self.space, track.kept, track.phase, images.image_size, len(images.classes))
 
     def _searcher(self) -> Searcher:
         device = self.data.train.labels.device
-        costs = self.costs.restricted(self.track.kept)
-        return Searcher(self.config, self.phase, costs, device, self.steps, self.seed)
+        phase, costs = self.phase, self.costs.restricted(self.track.kept)
+        recipe = replace(self.recipe, seed=self.seed, float_epochs=phase.float_epochs, epochs=phase.epochs)
+        return Searcher(recipe, self.options, phase, costs, device, self.steps)
 
     def search(self, bar: Bar) -> None:
         """Go on to the end of the last phase."""
         while True:
-            while self.searcher.progress.epoch < self.searcher.epochs:
+            while self.searcher.progress.epoch < self.searcher.recipe.total_epochs:
                 self._epoch(bar)
-            if self.track.phase + 1 == phase_count(self.config.search_block):
+            if self.track.phase + 1 == phase_count(self.options):
                 return
             self._next_phase()
 
     def _epoch(self, bar: Bar) -> None:
-        searcher, size = self.searcher, self.config.search_block.batch_size
+        searcher, size = self.searcher, self.recipe.batch_size
         searcher.begin_epoch()
         number, done = searcher.progress.epoch, searcher.progress.step
         # Two iterators for the whole epoch: one made anew at every step would give the same batch every time.
@@ -102,11 +111,10 @@ class SeedSearch:
         held_out = self.arch_half.batches(size, seed=self._order(number, ARCHITECTURE), skip=done)
         for weights_batch, arch_batch in zip(weights, held_out, strict=True):
             searcher.step(weights_batch, arch_batch)
-            progress = searcher.progress
-            bar.step(loss=progress.loss_sum / progress.step, top1=progress.top1_sum / progress.step)
-            self.journal.after_step(self.state_dict)
+            bar.step(loss=searcher.loss, top1=searcher.progress.top1)
+            self.saver.after_step(self.state_dict)
         self.track.rows.append(self._row())
-        searcher.next_epoch()
+        searcher.progress.next_epoch()
 
     def _order(self, epoch: int, use: int) -> int:
         return derived_seed(self.seed, self.track.phase, epoch, use)
@@ -115,10 +123,9 @@ class SeedSearch:
         searcher, track = self.searcher, self.track
         own = {slot: tuple(p.tolist()) for slot, p in searcher.arch.probabilities().items()}
         mixed = None
-        if self.config.search_block.paths is Paths.all:
-            mixed, _ = score_inside(searcher.supernet, searcher.arch.mixed(), self.data.val)
-        block = one_path(searcher.phase.space, searcher.arch.best(), searcher.device)
-        path, _ = score_inside(searcher.supernet, block, self.data.val)
+        if self.options.paths is Paths.all:
+            mixed = top1_inside(searcher.model, searcher.arch.mixed(), self.data.val)
+        block = one_path(searcher.space, searcher.arch.best(), searcher.device)
         return BlockHistoryRow(
             seed=self.seed,
             epoch=len(track.rows) + 1,
@@ -126,11 +133,11 @@ class SeedSearch:
             probabilities=self._over_whole_space(own),
             entropy={slot: entropy(p) for slot, p in own.items()},
             margin={slot: margin(p) for slot, p in own.items()},
-            loss=searcher.progress.loss_sum / max(1, searcher.progress.step),
+            loss=searcher.loss,
             expected_ms=searcher.costs.expected_ms(searcher.arch.probabilities()).item(),
             top1_mixed=mixed,
-            top1_path=path,
-            block=block_code(searcher.phase.space.decode(searcher.arch.best())),
+            top1_path=top1_inside(searcher.model, block, self.data.val),
+            block=block_code(searcher.space.decode(searcher.arch.best())),
         )
 
     def _over_whole_space(self, own: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
@@ -143,7 +150,7 @@ class SeedSearch:
     def _next_phase(self) -> None:
         former, track = self.searcher, self.track
         own = {slot: tuple(p.tolist()) for slot, p in former.arch.probabilities().items()}
-        kept = survivors(track.kept, own, track.phase + 1, phase_count(self.config.search_block))
+        kept = survivors(track.kept, own, track.phase + 1, phase_count(self.options))
         logits = {
             slot: former.arch.logits[slot].detach()[[track.kept[slot].index(place) for place in places]]
             for slot, places in kept.items()
@@ -160,15 +167,15 @@ class SeedSearch:
         Args:
             progress: makes the bar of one training, from its name and its steps.
         """
-        search = self.config.search_block
+        search = self.options
         rows = self.track.rows[len(self.track.rows) - phase_epochs(search, self.track.phase) :]
-        short = partial(self._loss, progress, "finalist", search.finalist_epochs, self.config.seed)
+        short = partial(self._loss, progress, "finalist", search.finalist_epochs, self.recipe.seed)
         losses = refine(self.space, self._start(rows), short, self._cost, search.refinements)
         finalists = {block: loss + self._cost(block) for block, loss in losses.items()}
         best = sorted(finalists, key=finalists.__getitem__)[: search.finals]
         published = [block for block in map(parse_block, search.published) if block in self.space]
         # Other initial weights and batches than those that the finalists were chosen with, and than the comparison's.
-        again = derived_seed(self.config.seed, FINALS)
+        again = derived_seed(self.recipe.seed, FINALS)
         finals = {
             block: self._loss(progress, "final", search.compare_epochs, again, block) + self._cost(block)
             for block in dict.fromkeys([*best, *published])
@@ -190,7 +197,7 @@ class SeedSearch:
 
         The architecture can be sure of a part that is worse alone; then no draw by its weights shows the others.
         """
-        count, seed = self.config.search_block.finalists, derived_seed(self.seed, DRAWS)
+        count, seed = self.options.finalists, derived_seed(self.seed, DRAWS)
         ahead = dict.fromkeys(parse_block(row.block) for row in rows)
         likely = drawn(self.space, [row.probabilities for row in rows], count, seed)
         guided = list(dict.fromkeys([*ahead, *likely]))[: max(len(ahead), (count + 1) // 2)]
@@ -198,7 +205,7 @@ class SeedSearch:
 
     def _cost(self, block: BlockSpec) -> float:
         """The latency term of a block's score."""
-        weight = self.config.search_block.latency_weight
+        weight = self.options.latency_weight
         return weight * self.costs.predict_ms(self.space, block) / self.costs.mean_ms()
 
     def _loss(self, progress: Progressing, use: str, epochs: int, seed: int, block: BlockSpec) -> float:
@@ -206,21 +213,20 @@ class SeedSearch:
 
         Its weights in the supernet would not do: they were trained for the mixture.
         """
-        search, images = self.config.search_block, self.data.format
-        config = replace(self.config, seed=seed, search_block=replace(search, compare_epochs=epochs))
-        spec = proxy_spec(search.proxy, block, images.image_size, len(images.classes))
+        recipe, images = replace(trial_recipe(self.recipe, epochs), seed=seed), self.data.format
+        spec = proxy_spec(self.options.proxy, block, images.image_size, len(images.classes))
         name = f"{use} {block_code(block)}"
 
         def work() -> float:
-            with progress(name, epochs * batch_count(len(self.data.train), search.batch_size, shuffled=True)) as bar:
+            with progress(name, epochs * batch_count(len(self.data.train), recipe.batch_size, shuffled=True)) as bar:
 
                 def after_step() -> None:
                     bar.step()
-                    self.journal.after_step(self.state_dict)
+                    self.saver.after_step(self.state_dict)
 
-                return finish(train_alone(config, spec, self.data), after_step).loss_int8
+                return finish(self.trial(recipe, spec, self.data), after_step).loss_int8
 
-        loss: float = self.journal.once(name, work, part=True)
+        loss: float = self.saver.once(name, work, part=True)
         return loss
 
     def _seconds(self) -> float:

@@ -22,33 +22,35 @@ from frostnas.config import Config, Paths
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits
 from frostnas.data.images import batch_count
-from frostnas.engine import Workspace
-from frostnas.engine.interrupt import Interrupts
+from frostnas.engine import Recipe, Saver, Workspace
 from frostnas.errors import InputError
 from frostnas.search.block.costs import Measure, SlotCosts, measure_costs
-from frostnas.search.block.journal import Journal
 from frostnas.search.block.plan import phase_count
 from frostnas.search.block.seed import SeedSearch, halves
 from frostnas.search.block.trials.proxy import check_proxy, proxy_spec
-from frostnas.search.block.trials.train import contenders, finish, train_alone
+from frostnas.search.block.trials.train import Scores, Trial, contenders, finish, train_alone, trial_recipe
 from frostnas.search.block.verdict import slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace, parse_block
 
 NAME = "search-block"
 
 
-def run(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> BlockResult:
+def run(
+    config: Config, data: Splits, measure: Measure, workspace: Workspace, trial: Trial = train_alone
+) -> BlockResult:
     """Search a block, and compare it with published and random ones.
+
+    Args:
+        trial: trains a block's proxy network alone.
 
     Raises:
         InputError: the space, the proxy network or the options do not fit together.
-        SearchError: a loss became NaN or infinite.
+        TrainingError: a loss or an activation became NaN or infinite.
         KeyboardInterrupt: stopped by the user; the next run goes on.
     """
-    with Interrupts() as interrupts:
-        journal = _journal(config, data, workspace, interrupts)
-        found = _search(config, data, measure, workspace, journal)
-        comparison = _comparison(config, found, data, measure, journal, workspace)
+    with _saver(config, data, workspace) as saver:
+        found = _search(config, data, measure, workspace, saver, trial)
+        comparison = _comparison(config, found, data, measure, workspace, saver, trial)
     space, block, seeds, history = found.space, found.block, found.seeds, found.history
     slots = slot_results(space, block, seeds)
     notes = warnings(slots, history, seeds)
@@ -82,21 +84,23 @@ class FoundBlock:
 
 def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> FoundBlock:
     """`run` without the comparison."""
-    with Interrupts() as interrupts:
-        return _search(config, data, measure, workspace, _journal(config, data, workspace, interrupts))
+    with _saver(config, data, workspace) as saver:
+        return _search(config, data, measure, workspace, saver, train_alone)
 
 
-def _journal(config: Config, data: Splits, workspace: Workspace, interrupts: Interrupts) -> Journal:
-    return Journal(workspace.checkpoints / f"{NAME}.pt", _fingerprint(config, data), interrupts)
+def _saver(config: Config, data: Splits, workspace: Workspace) -> Saver:
+    return Saver(workspace, f"{NAME}.pt", _fingerprint(config, data))
 
 
-def _search(config: Config, data: Splits, measure: Measure, workspace: Workspace, journal: Journal) -> FoundBlock:
+def _search(
+    config: Config, data: Splits, measure: Measure, workspace: Workspace, saver: Saver, trial: Trial
+) -> FoundBlock:
     space = BlockSpace(config.space.block)
     check(config)
     proxy = partial(_proxy, config, data)
-    measured = journal.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure)))
+    measured = saver.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure)))
     costs = msgspec.convert(measured, SlotCosts)
-    searches = _searches(config, space, costs, data, journal, workspace)
+    searches = _searches(config, space, costs, data, workspace, saver, trial)
     seeds = tuple(result for result, _ in searches)
     history = tuple(row for _, rows in searches for row in rows)
     return FoundBlock(space, costs, _best(seeds), seeds, history)
@@ -123,9 +127,15 @@ def _fingerprint(config: Config, data: Splits) -> str:
 
 
 def _searches(
-    config: Config, space: BlockSpace, costs: SlotCosts, data: Splits, journal: Journal, workspace: Workspace
+    config: Config,
+    space: BlockSpace,
+    costs: SlotCosts,
+    data: Splits,
+    workspace: Workspace,
+    saver: Saver,
+    trial: Trial,
 ) -> list[tuple[SeedResult, list[BlockHistoryRow]]]:
-    search = config.search_block
+    search, recipe = config.search_block, Recipe.of(config, "search_block")
     per_seed = (search.float_epochs * phase_count(search) + search.epochs) * batch_count(
         len(halves(data.train, config.seed)[0]), search.batch_size, shuffled=True
     )
@@ -133,14 +143,14 @@ def _searches(
     for seed in range(config.seed, config.seed + search.seeds):
 
         def work(seed: int = seed) -> Any:
-            one = SeedSearch(config, space, costs, data, seed, journal)
+            one = SeedSearch(recipe, search, space, costs, data, seed, saver, trial)
             done = len(one.track.rows) * one.steps + one.searcher.progress.step
             with workspace.progress(f"{NAME} seed {seed}", per_seed, done) as bar:
                 one.search(bar)
             chosen = one.choose(lambda name, steps: workspace.progress(f"{NAME} seed {seed} {name}", steps))
             return msgspec.to_builtins((chosen, one.track.rows))
 
-        found.append(msgspec.convert(journal.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
+        found.append(msgspec.convert(saver.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
     metrics = workspace.metrics(NAME, by=["seed"])
     for _, rows in found:
         for row in rows:
@@ -161,30 +171,37 @@ def _comparison(
     found: FoundBlock,
     data: Splits,
     measure: Measure,
-    journal: Journal,
     workspace: Workspace,
+    saver: Saver,
+    trial: Trial,
 ) -> tuple[Contender, ...]:
     space, costs, search = found.space, found.costs, config.search_block
-    blocks = contenders(config, space, found.block)
+    blocks = contenders(space, found.block, search.random_blocks, config.seed)
     specs = {block: _proxy(config, data, block) for block in blocks.values()}
-    steps = search.compare_epochs * batch_count(len(data.train), search.batch_size, shuffled=True)
-    scores: dict[BlockSpec, tuple[float, float]] = {}
+    recipe = trial_recipe(Recipe.of(config, "search_block"), search.compare_epochs)
+    steps = recipe.total_epochs * batch_count(len(data.train), recipe.batch_size, shuffled=True)
+    scores: dict[BlockSpec, Scores] = {}
     with workspace.progress(f"{NAME} comparison", steps * len(specs)) as bar:
+
+        def after_step() -> None:
+            bar.step()
+            saver.after_step(lambda: None)
+
         for number, (block, spec) in enumerate(specs.items()):
 
-            def work(spec: NetSpec = spec) -> tuple[float, float]:
-                def after_step() -> None:
-                    bar.step()
-                    journal.after_step(lambda: None)
+            def work(spec: NetSpec = spec) -> Any:
+                return msgspec.to_builtins(finish(trial(recipe, spec, data), after_step))
 
-                result = finish(train_alone(config, spec, data), after_step)
-                return result.top1_fp32, result.top1_int8
-
-            scores[block] = tuple(journal.once(f"contender {number}", work))
-    latencies = dict(zip(specs, journal.once("latencies", lambda: measure(list(specs.values()))), strict=True))
+            scores[block] = msgspec.convert(saver.once(f"contender {number}", work), Scores)
+    latencies = dict(zip(specs, saver.once("latencies", lambda: measure(list(specs.values()))), strict=True))
     return tuple(
         Contender(
-            name, block, *scores[block], latencies[block], costs.predict_ms(space, block) if block in space else None
+            name,
+            block,
+            scores[block].top1_fp32,
+            scores[block].top1_int8,
+            latencies[block],
+            costs.predict_ms(space, block) if block in space else None,
         )
         for name, block in blocks.items()
     )

@@ -9,11 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from frostnas.config import Config
+from frostnas.config import SearchNetConfig
 from frostnas.data import Splits, batch_count
-from frostnas.engine import Workspace, seed_all, weights_of
+from frostnas.engine import Recipe, Workspace, seed_all, weights_of
 from frostnas.engine.distributed import World
-from frostnas.quant import Scheme
 from frostnas.search.net.budget import Task
 from frostnas.search.net.loop import train
 from frostnas.search.net.policy import NothingLearnt
@@ -35,34 +34,39 @@ class OnePath(NothingLearnt):
 
 
 def search_alone(
-    config: Config, task: Task, data: Splits, workspace: Workspace, fingerprint: str, world: World
+    recipe: Recipe,
+    search: SearchNetConfig,
+    task: Task,
+    data: Splits,
+    workspace: Workspace,
+    identity: str,
+    world: World,
 ) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:
     """The best of `search_net.alone` networks drawn uniformly within the budget, the scores of all, the best's weights.
 
     Each gets an equal share of the epochs and a checkpoint of its own, from which an interrupted run goes on.
     """
-    search, rng = config.search_net, random.Random(config.seed)
-    share = replace(search, float_epochs=search.float_epochs // search.alone, epochs=search.epochs // search.alone)
-    short = replace(config, search_net=share)
-    steps = batch_count(len(data.train), search.batch_size, shuffled=True)
+    rng, count = random.Random(recipe.seed), search.alone
+    short = replace(recipe, float_epochs=recipe.float_epochs // count, epochs=recipe.epochs // count)
+    steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
     found: list[Scored] = []
     weights: dict[str, Tensor] = {}
-    for arch in several(partial(task.draw, task.window(), rng), search.alone, set()):
-        seed_all(config.seed)
+    for arch in several(partial(task.draw, task.window(), rng), count, set()):
+        seed_all(recipe.seed)
         place = replace(workspace, run_dir=workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
-        network = _one(config, task, data)
-        train(SupernetTrainer(network, OnePath(arch), short, steps, world), data, place, fingerprint)
-        kept = _one(config, task, data)  # without batch norm that waits for other processes
+        network = _one(recipe, task, data)
+        train(SupernetTrainer(network, OnePath(arch), short, steps, world), data, place, identity)
+        kept = _one(recipe, task, data)  # without batch norm that waits for other processes
         kept.load_state_dict(network.state_dict())
-        scorer = Scorer(kept, data, search.batch_size, search.recalibration_batches, config.seed)
+        scorer = Scorer(kept, data, recipe.batch_size, search.recalibration_batches, recipe.seed)
         found.append(Scored(arch, scorer(arch)))
         if best_of(found).arch == arch:
             weights = weights_of(kept.extract(arch))
     return best_of(found), {arch_name(one.arch): one.score for one in found}, weights
 
 
-def _one(config: Config, task: Task, data: Splits) -> Supernet:
+def _one(recipe: Recipe, task: Task, data: Splits) -> Supernet:
     """Nothing in common between candidates, so that a path is a network of its own."""
-    supernet = Supernet(task.space, Scheme.of(config.quant), share_weights=False)
+    supernet = Supernet(task.space, recipe.scheme, share_weights=False)
     supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -15,11 +16,9 @@ from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow, sh
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
-from frostnas.engine import Workspace, seed_all, weights_digest, weights_of
+from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import World, joined
-from frostnas.engine.interrupt import Interrupts
 from frostnas.errors import InputError
-from frostnas.quant import Scheme
 from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
@@ -27,7 +26,6 @@ from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import train
 from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.policy import Policy, UniformPaths
-from frostnas.search.net.saving import Saver
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -60,7 +58,7 @@ def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, wor
 
     Raises:
         InputError: no network fits the budget, the space makes no network, or the table does not hold it.
-        SearchError, RangeError: the loss or an activation is not a finite number.
+        TrainingError: the loss or an activation is not a finite number.
     """
     return search(config, data, block, [Goal(table, config.budget)], workspace)[0]
 
@@ -72,39 +70,32 @@ def search(
 
     Processes started by torchrun share every training batch, and score different networks.
     """
-    with joined(data.train.labels.device, config.peer_timeout_s) as world:
+    with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
         return _search(config, data, block, targets, workspace, world)
 
 
 def _search(
     config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace, world: World
 ) -> list[FoundNet]:
-    _check_shares(config.search_net.batch_size, world)
-    _check_alone(config.search_net)
-    seed_all(config.seed)
+    search, recipe = config.search_net, Recipe.of(config, "search_net")
+    recipe.check_shares(world)
+    _check_alone(search)
+    seed_all(recipe.seed)
     start = time.monotonic()
     space = NetworkSpace(config.space.network, block, data.format.image_size, len(data.format.classes))
-    tasks = [make_task(target.budget, space, target.table, config.search_net.population) for target in targets]
+    tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    fingerprint = _fingerprint(config, data, block, targets)
-    if config.search_net.alone:
-        best = [search_alone(config, task, data, workspace, fingerprint, world) for task in tasks]
-        seconds = time.monotonic() - start
-        return [_found(config, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
-    supernet, policy = _trained(config, tasks, data, workspace, fingerprint, world)
-    scorer = Scorer(supernet, data, config.search_net.batch_size, config.search_net.recalibration_batches, config.seed)
-    picks = _score(tasks, policy, scorer, config, workspace, fingerprint, world)
+    identity = _fingerprint(config, data, block, targets)
+    if search.alone:
+        best = [search_alone(recipe, search, task, data, workspace, identity, world) for task in tasks]
+    else:
+        supernet, policy = _trained(recipe, search, tasks, data, workspace, identity, world)
+        scorer = Scorer(supernet, data, recipe.batch_size, search.recalibration_batches, recipe.seed)
+        picks = _score(tasks, policy, scorer, search, recipe.seed, workspace, identity, world)
+        best = [(pick, scorer.scores, weights_of(supernet.extract(pick.arch))) for pick in picks]
     seconds = time.monotonic() - start
-    return [
-        _found(config, task, pick, scorer.scores, weights_of(supernet.extract(pick.arch)), seconds)
-        for task, pick in zip(tasks, picks, strict=True)
-    ]
-
-
-def _check_shares(batch_size: int, world: World) -> None:
-    if batch_size % world.size:
-        raise InputError(f"search_net.batch_size={batch_size}: expected a multiple of {world.size} processes")
+    return [_found(search, recipe.seed, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
 
 
 def _check_alone(search: SearchNetConfig) -> None:
@@ -124,22 +115,27 @@ def _announce(task: Task, workspace: Workspace) -> None:
 
 
 def _trained(
-    config: Config, tasks: Sequence[Task], data: Splits, workspace: Workspace, fingerprint: str, world: World
+    recipe: Recipe,
+    search: SearchNetConfig,
+    tasks: Sequence[Task],
+    data: Splits,
+    workspace: Workspace,
+    identity: str,
+    world: World,
 ) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
-    scheme = Scheme.of(config.quant)
-    search, space = config.search_net, tasks[0].space
+    space = tasks[0].space
 
     def fresh() -> Supernet:
-        supernet = Supernet(space, scheme, share_weights=search.share_weights)
+        supernet = Supernet(space, recipe.scheme, share_weights=search.share_weights)
         return supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     supernet = fresh()
-    steps = batch_count(len(data.train), search.batch_size, shuffled=True)
-    policy: Policy = UniformPaths(space, config.seed)
+    steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
+    policy: Policy = UniformPaths(space, recipe.seed)
     if search.strategy is Strategy.gradient:
-        policy = GradientPaths(tasks, supernet, data.val, search, config.seed, steps)
-    train(SupernetTrainer(supernet, policy, config, steps, world), data, workspace, fingerprint)
+        policy = GradientPaths(tasks, supernet, data.val, search, recipe.seed, steps)
+    train(SupernetTrainer(supernet, policy, recipe, steps, world), data, workspace, identity)
     if world.size == 1:
         return supernet, policy
     alone = fresh()  # each process scores on its own from here on, so batch norm must not wait for the others
@@ -165,39 +161,37 @@ def _score(
     tasks: Sequence[Task],
     policy: Policy,
     scorer: Scorer,
-    config: Config,
+    search: SearchNetConfig,
+    seed: int,
     workspace: Workspace,
-    fingerprint: str,
+    identity: str,
     world: World,
 ) -> list[strategies.Scored]:
     """The strategy's pick per task; besides, networks of every latency are scored for the front."""
-    search, device = config.search_net, scorer.val.labels.device
-
-    def known() -> dict[str, list[float]]:
-        return {name: [score.top1, score.negative_loss] for name, score in scorer.scores.items()}
-
-    with Interrupts() as interrupts, workspace.progress("networks", strategies.evaluations(search) * len(tasks)) as bar:
-        saver = Saver(workspace, SCORES, fingerprint, known, interrupts, device)
-        scorer.scores.update({name: Score(*values) for name, values in (saver.load() or {}).items()})
+    device, networks = scorer.val.labels.device, strategies.evaluations(search) * len(tasks)
+    known = partial(msgspec.to_builtins, scorer.scores)
+    with Saver(workspace, SCORES, identity, device) as saver, workspace.progress("networks", networks) as bar:
+        scorer.scores.update(msgspec.convert(saver.live or {}, dict[str, Score]))
 
         def evaluate(archs: list[Arch]) -> list[Score]:
             for start in range(0, len(archs), world.size):  # a network per process
                 share(scorer, archs[start : start + world.size], world, device)
                 for arch in archs[start : start + world.size]:
                     bar.step(top1=scorer(arch).top1)
-                saver.after_step()
+                saver.after_step(known)
             return [scorer(arch) for arch in archs]
 
         picks = []
         for number, task in enumerate(tasks):
-            picks.append(_picker(search.strategy, policy, number)(task, evaluate, search, config.seed))
-            evaluate(list(task.spread(search.front_networks, config.seed)))
-        saver.save()
+            picks.append(_picker(search.strategy, policy, number)(task, evaluate, search, seed))
+            evaluate(list(task.spread(search.front_networks, seed)))
+        saver.save(known)
     return picks
 
 
 def _found(
-    config: Config,
+    search: SearchNetConfig,
+    seed: int,
     task: Task,
     pick: strategies.Scored,
     scores: Mapping[str, Score],
@@ -206,17 +200,18 @@ def _found(
 ) -> FoundNet:
     result = NetResult(
         net=task.space.decode(pick.arch),
-        strategy=config.search_net.strategy.value,
+        strategy=search.strategy.value,
         budget_ms=task.budget_ms,
         predicted_ms=task.latency_ms(pick.arch),
         cpu=task.table.host.cpu,
-        top1_supernet=pick.score.top1,
+        top1=pick.score.top1,
+        alone=bool(search.alone),
         evaluated=len(scores),
-        seed=config.seed,
+        seed=seed,
         seconds=seconds,
         weights_sha256=weights_digest(weights),
     )
-    return FoundNet(result, pareto_rows(task, scores, pick.arch), weights)
+    return FoundNet(result, pareto_rows(task, scores, pick.arch, alone=result.alone), weights)
 
 
 def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal]) -> str:

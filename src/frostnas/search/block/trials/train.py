@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from frostnas.artifacts import BlockSpec, NetSpec
-from frostnas.config import Config
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
-from frostnas.engine import Schedule, evaluate, make_optimizer, predict
+from frostnas.engine import Part, Qat, Recipe, evaluate, predict
 from frostnas.nets import NAMED_BLOCKS, Net
-from frostnas.quant import GradBoost, QuantState, Scheme, set_state
+from frostnas.quant import QuantState, set_state
 from frostnas.search.spaces.block import KIND, BlockSpace, block_code
 
 FLOAT_SHARE = 4  # one epoch in so many is StatAssist
@@ -33,47 +32,42 @@ class Scores:
     loss_int8: float
 
 
-def contenders(config: Config, space: BlockSpace, found: BlockSpec) -> dict[str, BlockSpec]:
+Trial = Callable[[Recipe, NetSpec, Splits], Iterator[Scores | None]]
+"""Trains a network as the recipe says. Yields None after every step and the scores at the end."""
+
+
+def contenders(space: BlockSpace, found: BlockSpec, random_blocks: int, seed: int) -> dict[str, BlockSpec]:
     """Name -> block: the found one, the published ones, and random ones that are none of these."""
-    rng = random.Random(derived_seed(config.seed, DRAW))
+    rng = random.Random(derived_seed(seed, DRAW))
     known = {"found": found} | {name: block for name, block in NAMED_BLOCKS.items() if block.kind == KIND}
-    drawn = space.distinct(rng, config.search_block.random_blocks, tuple(known.values()))
+    drawn = space.distinct(rng, random_blocks, tuple(known.values()))
     return known | {f"random {block_code(block)}": block for block in drawn}
 
 
-def train_alone(config: Config, spec: NetSpec, data: Splits) -> Iterator[Scores | None]:
-    """Train a network with StatAssist and QAT for `search_block.compare_epochs`.
+def trial_recipe(recipe: Recipe, epochs: int) -> Recipe:
+    """The stage's recipe for a network alone, with StatAssist and QAT in ``epochs``."""
+    floats = epochs // FLOAT_SHARE
+    return replace(recipe, float_epochs=floats, epochs=epochs - floats)
+
+
+def train_alone(recipe: Recipe, spec: NetSpec, data: Splits) -> Iterator[Scores | None]:
+    """The `Trial` of the stage.
 
     The seed, and with it the initial weights' generator, batch order and augmentation, is the same for every block.
-    Yields None after every step and the scores at the end.
+
+    Raises:
+        TrainingError: the loss or an activation is not a finite number.
     """
-    search, device = config.search_block, data.train.labels.device
-    torch.manual_seed(config.seed)
-    scheme = Scheme.of(config.quant)
-    net = Net(spec, scheme).to(device).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(net, search.optim)
-    boost = GradBoost(net.parameters(), config.quant.gradboost, config.seed)
-    if config.quant.gradboost.enabled:
-        boost.attach(optimizer)
-    steps = batch_count(len(data.train), search.batch_size, shuffled=True)
-    floats = search.compare_epochs // FLOAT_SHARE
-    for epoch in range(search.compare_epochs):
-        quantized = epoch >= floats
-        start, length = (floats, search.compare_epochs - floats) if quantized else (0, floats)
-        schedule = Schedule(search.optim, steps, length * steps)
-        set_state(net, QuantState.FAKE if quantized else QuantState.OBSERVE)
-        if quantized:
-            boost.boost()
-        net.train()
-        batches = data.train.batches(search.batch_size, seed=derived_seed(config.seed, DRAW, epoch), augment=True)
-        for number, (pixels, labels) in enumerate(batches):
-            schedule.apply(optimizer, (epoch - start) * steps + number)
-            F.cross_entropy(net(pixels), labels).backward()  # type: ignore[no-untyped-call]
-            if search.optim.clip_norm is not None:
-                nn.utils.clip_grad_norm_(net.parameters(), search.optim.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    torch.manual_seed(recipe.seed)
+    net = Net(spec, recipe.scheme).to(data.train.labels.device).to(memory_format=torch.channels_last)
+    qat = Qat(net, recipe, batch_count(len(data.train), recipe.batch_size, shuffled=True))
+    for epoch in range(recipe.total_epochs):
+        qat.begin_epoch()
+        batches = data.train.batches(recipe.batch_size, seed=derived_seed(recipe.seed, DRAW, epoch), augment=True)
+        for pixels, labels in batches:
+            qat.update(Part.of(partial(net, pixels), labels))
             yield None
+        qat.progress.next_epoch()
     set_state(net, QuantState.FAKE)
     int8, loss = evaluate(net, data.val), _loss(net, data.val)
     set_state(net, QuantState.FLOAT)
@@ -86,7 +80,7 @@ def _loss(net: Net, images: Images) -> float:
 
 
 def finish(training: Iterator[Scores | None], after_step: Callable[[], None]) -> Scores:
-    """Run `train_alone` to its end, with a call after every step."""
+    """Run a `Trial` to its end, with a call after every step."""
     for scores in training:
         if scores is not None:
             return scores

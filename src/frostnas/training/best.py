@@ -1,4 +1,4 @@
-"""Where a training run is, and what it keeps."""
+"""The network that a training run keeps."""
 
 from __future__ import annotations
 
@@ -8,35 +8,6 @@ from torch import Tensor, nn
 
 LITTLE = 0.05
 """Share of the way from chance to all images right; who got less far has learnt next to nothing."""
-
-
-@dataclass
-class Progress:
-    """Where a run is, and the sums over its present epoch."""
-
-    epoch: int = 0
-    """From 0 over all phases."""
-    step: int = 0
-    """Batches of the epoch that are done."""
-    loss_sum: float = 0.0
-    hits: float = 0.0
-    images: int = 0
-    seconds: float = 0.0
-    """Time spent in training, over all interruptions."""
-
-    @property
-    def loss(self) -> float:
-        """Mean over the images of the epoch."""
-        return self.loss_sum / max(1, self.images)
-
-    @property
-    def top1(self) -> float:
-        """As a fraction of the images of the epoch, as they were augmented."""
-        return self.hits / max(1, self.images)
-
-    def next_epoch(self) -> None:
-        self.epoch, self.step = self.epoch + 1, 0
-        self.loss_sum, self.hits, self.images = 0.0, 0.0, 0
 
 
 @dataclass

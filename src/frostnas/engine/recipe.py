@@ -1,0 +1,88 @@
+"""What a training is made of: images in a batch, epochs in every phase, optimizer, quantization, seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from frostnas.config import Config, OptimConfig, QuantConfig
+from frostnas.engine.distributed import World
+from frostnas.errors import InputError
+from frostnas.quant import QuantState, Scheme
+
+Key = Literal["search_block", "search_net", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Consecutive epochs in one state of the quantizers."""
+
+    name: str
+    state: QuantState
+    epochs: int
+    schedule_start: int
+    """Epochs of this phase's learning-rate schedule that lie before it."""
+    schedule_epochs: int
+    """Length of that schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Floating point first (StatAssist), then fake-quantized (GradBoost), the last epochs with fixed ranges."""
+
+    key: Key
+    """Config group of its settings, which errors name."""
+    seed: int
+    batch_size: int
+    float_epochs: int
+    epochs: int
+    """Fake-quantized ones."""
+    optim: OptimConfig
+    quant: QuantConfig
+    frozen_epochs: int = 0
+    """Of the fake-quantized epochs the last, with ranges and batch-norm statistics fixed."""
+
+    @classmethod
+    def of(cls, config: Config, key: Key) -> Recipe:
+        """That of a stage."""
+        one = getattr(config, key)
+        frozen = config.train.frozen_epochs if key == "train" else 0
+        return cls(key, config.seed, one.batch_size, one.float_epochs, one.epochs, one.optim, config.quant, frozen)
+
+    def check_shares(self, world: World) -> None:
+        """Raise InputError unless the processes can hold equal parts of every batch."""
+        if self.batch_size % world.size:
+            raise InputError(f"{self.key}.batch_size={self.batch_size}: expected a multiple of {world.size} processes")
+
+    @property
+    def scheme(self) -> Scheme:
+        return Scheme.of(self.quant)
+
+    @property
+    def total_epochs(self) -> int:
+        return self.float_epochs + self.epochs
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases that have epochs, in order.
+
+        The schedule restarts when fake-quant goes on (StatAssist, section 4); frozen epochs end the same schedule.
+        In floating point the quantizers observe, so that their ranges are primed when they begin to round.
+        """
+        frozen = min(self.frozen_epochs, self.epochs)
+        moving = self.epochs - frozen
+        every = (
+            Phase("float", QuantState.OBSERVE, self.float_epochs, 0, self.float_epochs),
+            Phase("qat", QuantState.FAKE, moving, 0, self.epochs),
+            Phase("frozen", QuantState.FROZEN, frozen, moving, self.epochs),
+        )
+        return tuple(phase for phase in every if phase.epochs)
+
+    def at(self, epoch: int) -> tuple[Phase, int]:
+        """The phase that ``epoch`` (from 0 over all phases) lies in, and the epochs of its schedule before it."""
+        before = 0
+        for phase in self.phases:
+            if epoch < before + phase.epochs:
+                return phase, epoch - before + phase.schedule_start
+            before += phase.epochs
+        raise IndexError(f"epoch {epoch} is behind the last of {before}")
