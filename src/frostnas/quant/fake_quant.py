@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.config import QuantConfig
+from frostnas.quant.layer import Layer
 
 SMALLEST_SCALE = 2.0**-23  # an empty range still has a grid; float32 epsilon, as in torch's own observers
 
@@ -140,7 +141,7 @@ def _inside(gradient: Tensor, x: Tensor, low: Tensor | float, high: Tensor | flo
     return torch.ops.aten.hardtanh_backward(gradient, x, below, above)  # type: ignore[no-any-return]
 
 
-class ActivationQuantizer(nn.Module):
+class ActivationQuantizer(Layer):
     """Affine per-tensor fake quantization to 8 bits with a moving-average min/max range.
 
     The range is cut to [floor, ceiling], which makes a ReLU (0, inf) or ReLU6 (0, 6) before it a part of it, and
