@@ -96,6 +96,11 @@ def test_a_step_keeps_the_activations_of_one_path(data: Splits) -> None:
     assert path <= 1.01 * single
 
 
+def test_ghosts_cannot_share_weights() -> None:
+    with pytest.raises(InputError, match=r"search_net\.share_weights=true: .*; expected false with block=ghost"):
+        Supernet(tiny(GHOST), Scheme())
+
+
 def saved_bytes(forward: Callable[[], object]) -> int:
     """Bytes of the storages that a forward pass keeps for its backward pass."""
     kept: dict[int, int] = {}
@@ -110,8 +115,12 @@ def saved_bytes(forward: Callable[[], object]) -> int:
     return sum(kept.values())
 
 
-@pytest.mark.parametrize("share", [True, False])
-@pytest.mark.parametrize("block", BLOCKS)
+GHOST = BlockSpec(reuse="none", kind="ghost")
+
+
+@pytest.mark.parametrize(
+    ("block", "share"), [*((block, share) for block in BLOCKS for share in (True, False)), (GHOST, False)]
+)
 def test_a_path_computes_what_the_network_of_its_spec_computes(data: Splits, block: BlockSpec, share: bool) -> None:
     space = tiny(block, width_factors=[1.0, 1.5])
     supernet = Supernet(space, Scheme(), share_weights=share)

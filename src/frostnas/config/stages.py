@@ -151,7 +151,7 @@ class BudgetConfig:
     fraction: float = bounded(0.5, 0, 1)
     """Place between the space's fastest network (0) and slowest (1)."""
     size_bytes: int | None = bounded(None, 1)
-    """INT8 weights, biases and scales; null for any."""
+    """Of the exported INT8 file; null for any."""
     macs: int | None = bounded(None, 1)
     """Multiply-adds of one image; null for any."""
     peak_activation_bytes: int | None = bounded(None, 1)

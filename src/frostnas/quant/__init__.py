@@ -13,6 +13,7 @@ from frostnas.quant.fake_quant import (
     weight_scale,
 )
 from frostnas.quant.gradboost import GradBoost
+from frostnas.quant.layer import Layer
 from frostnas.quant.layers import (
     Add,
     Concat,
@@ -36,6 +37,7 @@ __all__ = [
     "HardSwish",
     "InputQuantizer",
     "IntegerConv",
+    "Layer",
     "MaxPool",
     "Multiply",
     "QTensor",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.config import Observer, QuantConfig
+from frostnas.quant.layer import Layer
 from frostnas.quant.observers import ends
 
 SMALLEST_SCALE = 2.0**-23  # an empty range still has a grid; float32 epsilon, as in torch's own observers
@@ -143,7 +144,7 @@ def _inside(gradient: Tensor, x: Tensor, low: Tensor | float, high: Tensor | flo
     return torch.ops.aten.hardtanh_backward(gradient, x, below, above)  # type: ignore[no-any-return]
 
 
-class ActivationQuantizer(nn.Module):
+class ActivationQuantizer(Layer):
     """Affine per-tensor fake quantization to 8 bits with a moving-average range, by default of minimum and maximum.
 
     The range is cut to [floor, ceiling], which makes a ReLU (0, inf) or ReLU6 (0, 6) before it a part of it, and

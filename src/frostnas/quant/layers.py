@@ -1,6 +1,7 @@
 """Quantization-aware layers: convolution with batch norm, and everything else an INT8 network is made of.
 
-Each takes and gives `QTensor`s and owns the quantizer of its output. They are the leaves that the ONNX emitter knows.
+Each takes and gives `QTensor`s and owns the quantizer of its output. They are all the layers that there are: every
+reader of a network has a function for each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from frostnas.quant.fake_quant import (
     fake_quantize_weight,
     weight_scale,
 )
+from frostnas.quant.layer import Layer
 
 BIAS_LIMIT = 2.0**30  # room for the accumulated products below int32's end
 
@@ -36,7 +38,7 @@ class IntegerConv:
     bias: Tensor
 
 
-class ConvBN(nn.Module):
+class ConvBN(Layer):
     """Convolution, batch norm (or a bias), optional ReLU or ReLU6, and the quantizer of the result.
 
     Folding batch norm multiplies each output channel of the weight by a factor, and a symmetric scale per output
@@ -136,7 +138,7 @@ class ConvBN(nn.Module):
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
-class HardSwish(nn.Module):
+class HardSwish(Layer):
     """x * relu6(x + 3) / 6 as an integer addition of a constant and an integer multiplication.
 
     The gate relu6(x + 3) has the known range [0, 6]; the division is a part of its scale.
@@ -152,7 +154,7 @@ class HardSwish(nn.Module):
         return self.quantizer(x.value * gate)  # type: ignore[no-any-return]
 
 
-class Concat(nn.Module):
+class Concat(Layer):
     """Channel concatenation of two tensors on one new grid."""
 
     def __init__(self, scheme: Scheme) -> None:
@@ -163,7 +165,7 @@ class Concat(nn.Module):
         return self.quantizer(torch.cat([first.value, second.value], dim=1))  # type: ignore[no-any-return]
 
 
-class Add(nn.Module):
+class Add(Layer):
     """Elementwise sum of two tensors of one shape."""
 
     def __init__(self, scheme: Scheme) -> None:
@@ -174,7 +176,7 @@ class Add(nn.Module):
         return self.quantizer(first.value + second.value)  # type: ignore[no-any-return]
 
 
-class Multiply(nn.Module):
+class Multiply(Layer):
     """Product of a tensor (N, C, H, W) and a gate (N, C, 1, 1)."""
 
     def __init__(self, scheme: Scheme) -> None:
@@ -185,7 +187,7 @@ class Multiply(nn.Module):
         return self.quantizer(x.value * gate.value)  # type: ignore[no-any-return]
 
 
-class MaxPool(nn.Module):
+class MaxPool(Layer):
     """Window maximum with "same" padding; it stays on its input's grid."""
 
     def __init__(self, kernel: int, stride: int = 1) -> None:
@@ -196,7 +198,7 @@ class MaxPool(nn.Module):
         return QTensor(F.max_pool2d(x.value, self.kernel, self.stride, self.kernel // 2), x.scale)
 
 
-class GlobalAveragePool(nn.Module):
+class GlobalAveragePool(Layer):
     """(N, C, H, W) -> (N, C, 1, 1)."""
 
     def __init__(self, scheme: Scheme) -> None:
@@ -207,7 +209,7 @@ class GlobalAveragePool(nn.Module):
         return self.quantizer(x.value.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
 
 
-class Dropout(nn.Module):
+class Dropout(Layer):
     """Dropout in training; nothing in evaluation and in the exported network."""
 
     def __init__(self, probability: float) -> None:

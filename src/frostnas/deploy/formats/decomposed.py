@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.deploy.onnx.graph import IntegerGrid
 from frostnas.nets import Net
-from frostnas.nets.trace import trace
+from frostnas.nets.trace import Call, trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -26,6 +26,7 @@ from frostnas.quant import (
     GlobalAveragePool,
     HardSwish,
     IntegerConv,
+    Layer,
     MaxPool,
     Multiply,
 )
@@ -57,6 +58,10 @@ class Flow:
 
     grid: IntegerGrid
     channels: int
+
+
+IMAGE = Flow(IntegerGrid(signed=True), 3)
+"""The network's input, which has no levels yet."""
 
 
 class Form(nn.Module):
@@ -148,8 +153,8 @@ class _HardSwish(nn.Module):
 
 
 @singledispatch
-def form(layer: nn.Module, *inputs: Flow) -> Form:
-    """A layer for given inputs; the image is none."""
+def form(layer: Layer, *inputs: Flow) -> Form:
+    """A layer for given inputs."""
     raise TypeError(f"no Q/DQ form for {type(layer).__name__}")
 
 
@@ -216,28 +221,17 @@ class Decomposed(nn.Module):
 
     def __init__(self, net: Net, form: Callable[..., Form] = form) -> None:
         super().__init__()
-        self.graph = trace(net)
+        self.trace = trace(net)
         self.forms = nn.ModuleList()
-        flows: dict[fx.Node, Flow] = {}
-        for node in self.graph.nodes:
-            if node.op == "call_module":
-                inputs = [flows[arg] for arg in node.args if arg in flows]
-                layer = form(net.get_submodule(str(node.target)), *inputs)
-                self.forms.append(layer)
-                flows[node] = self.last = layer.output
-            elif node.op not in ("placeholder", "output"):
-                flows[node] = flows[node.args[0]]
+
+        def add(call: Call, *inputs: Flow) -> Flow:
+            made = form(call.layer, *inputs)
+            self.forms.append(made)
+            return made.output
+
+        self.last = walk(self.trace, [IMAGE], add)
 
     def forward(self, image: Tensor) -> Tensor:
-        values: dict[fx.Node, Tensor] = {}
         forms = iter(self.forms)
-        result = image
-        for node in self.graph.nodes:
-            if node.op == "placeholder":
-                result = image
-            elif node.op == "call_module":
-                result = next(forms)(*(values[arg] for arg in node.args))
-            else:  # attribute access on a QTensor, the final flatten, the output
-                result = values[node.args[0]]
-            values[node] = result
-        return read_from(result, self.last.grid).flatten(1)
+        levels = walk(self.trace, [image], lambda call, *values: next(forms)(*values))
+        return read_from(levels, self.last.grid).flatten(1)

@@ -31,7 +31,7 @@ from frostnas.deploy.formats.decomposed import (
     signed_grid,
 )
 from frostnas.nets import Net
-from frostnas.quant import Concat
+from frostnas.quant import Concat, Layer
 
 TFLITE_NAME = "model.int8.tflite"
 
@@ -66,7 +66,7 @@ class _Join(nn.Module):
 
 
 @singledispatch
-def _form(layer: nn.Module, *inputs: Flow) -> Form:
+def _form(layer: Layer, *inputs: Flow) -> Form:
     return form(layer, *inputs)
 
 

@@ -51,7 +51,7 @@ def layer_differences(net: Net, path: Path, images: Tensor) -> list[LayerDiffere
 
         return hook
 
-    layers = [str(node.target) for node in trace(net).nodes if node.op == "call_module"]
+    layers = [call.name for call in trace(net).calls]
     hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
     net(images)
     for hook in hooks:

@@ -1,7 +1,7 @@
 """A fake-quantized network as an ONNX graph, written layer by layer.
 
-The dataflow comes from `torch.fx` with the quantization-aware layers as leaves, so a block's wiring is written once,
-in its `forward`. A layer has one function here, which serves the INT8 and the FP32 file.
+A block's wiring is written once, in its `forward`, and `nets.trace` reads it. A layer has one function here, which
+serves the INT8 and the FP32 file.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from functools import singledispatch
 
 import numpy as np
 import onnx
-from torch import fx, nn
+from torch import nn
 
 from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
 from frostnas.nets.net import Net
-from frostnas.nets.trace import trace
+from frostnas.nets.trace import trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -24,6 +24,7 @@ from frostnas.quant import (
     Dropout,
     GlobalAveragePool,
     HardSwish,
+    Layer,
     MaxPool,
     Multiply,
 )
@@ -33,7 +34,7 @@ PACK = 4
 
 
 @singledispatch
-def emit(layer: nn.Module, graph: Graph, name: str, *inputs: Value) -> Value:
+def emit(layer: Layer, graph: Graph, name: str, *inputs: Value) -> Value:
     """Write one layer and return its output."""
     raise TypeError(f"{name}: no ONNX form for {type(layer).__name__}")
 
@@ -146,19 +147,7 @@ def _(layer: Dropout, graph: Graph, name: str, x: Value) -> Value:
 
 def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
     """Write every layer of ``module`` in the order of its `forward`."""
-    values: dict[fx.Node, Value] = {}
-    remaining = iter(inputs)
-    for node in trace(module).nodes:
-        if node.op == "placeholder":
-            values[node] = next(remaining)
-        elif node.op == "call_module":
-            layer = module.get_submodule(str(node.target))
-            values[node] = emit(layer, graph, str(node.target), *(values[arg] for arg in node.args))
-        elif node.op == "output":
-            return values[node.args[0]]
-        else:  # attribute access on a QTensor, or the final flatten
-            values[node] = values[node.args[0]]
-    raise AssertionError("a traced graph ends in its output")
+    return walk(trace(module), inputs, lambda call, *values: emit(call.layer, graph, call.name, *values))
 
 
 def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.ModelProto:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from frostnas.artifacts import HeadSpec, LayerSpec, StemSpec, Workload
 from frostnas.nets import build_block, build_head, build_stem
-from frostnas.quant import Add, Concat, ConvBN, GlobalAveragePool, HardSwish, MaxPool, Multiply, QTensor, Scheme
+from frostnas.nets.count import Shape, macs_of, shapes_of, shapes_only
+from frostnas.nets.trace import Trace, trace
+from frostnas.quant import ConvBN, Scheme
 
-LAYERS = (Add, Concat, ConvBN, GlobalAveragePool, HardSwish, MaxPool, Multiply)
+CHANNEL_BYTES = 17
+"""Bias, scale of the bias, scale of the weights: four each; and the zero points of both, four and one."""
+CALL_BYTES = 1000
+"""The nodes of one layer with their names, about, as measured on exported files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class Resources:
     """Of one part in INT8, for one image."""
 
     size_bytes: int
-    """Weights of one byte; per output channel a bias and a scale of four."""
+    """Of the exported INT8 file."""
     macs: int
     peak_activation_bytes: int
     """Most bytes of activations, one each, that are needed at one time when layers run in their order."""
@@ -49,7 +54,7 @@ class ResourceCounter:
 def _build(part: Workload) -> nn.Module:
     match part.part:
         case StemSpec():
-            return build_stem(part.part, Scheme())
+            return nn.Sequential(build_stem(part.part, Scheme()))  # a layer alone makes no calls
         case LayerSpec():
             return build_block(part.in_channels, part.part, Scheme())
         case HeadSpec():
@@ -57,33 +62,28 @@ def _build(part: Workload) -> nn.Module:
 
 
 def _count(part: Workload) -> Resources:
-    size = macs = 0
-    calls: list[tuple[list[Tensor], Tensor]] = []
-
-    def note(layer: nn.Module, inputs: tuple[QTensor, ...], output: QTensor) -> None:
-        nonlocal size, macs
-        calls.append(([one.value for one in inputs], output.value))
-        if isinstance(layer, ConvBN):
-            size += layer.conv.weight.numel() + 8 * layer.conv.out_channels
-            macs += output.value.numel() * layer.conv.weight[0].numel()
-
-    with torch.device("meta"), torch.no_grad():
-        module = _build(part).eval()
-        for layer in module.modules():
-            if isinstance(layer, LAYERS):
-                layer.register_forward_hook(note)
-        image = torch.empty(1, part.in_channels, part.size, part.size)
-        module(QTensor(image, torch.empty(())))
-    return Resources(size, macs, _peak(calls))
+    with shapes_only():
+        traced = trace(_build(part))
+    shapes = shapes_of(traced, Shape(part.in_channels, part.size))
+    layers = [call.layer.conv for call in traced.calls if isinstance(call.layer, ConvBN)]
+    size = sum(conv.weight.numel() + CHANNEL_BYTES * conv.out_channels for conv in layers)
+    size += CALL_BYTES * len(traced.calls)
+    macs = sum(macs_of(call, shape) for call, shape in zip(traced.calls, shapes[traced.inputs :], strict=True))
+    return Resources(size, macs, _peak(traced, [shape.elements for shape in shapes]))
 
 
-def _peak(calls: list[tuple[list[Tensor], Tensor]]) -> int:
-    """Live bytes at their most: a tensor lives from the call that makes it (or the start) to its last use."""
-    last = {id(value): number for number, (inputs, _) in enumerate(calls) for value in inputs}
-    live = {id(value): value.numel() for value in calls[0][0]}
+def _peak(traced: Trace, sizes: Sequence[int]) -> int:
+    """Live bytes at their most: a value lives from the call that makes it (or the start) to its last use.
+
+    Args:
+        sizes: of each value of the trace, bytes.
+    """
+    last = {number: step for step, call in enumerate(traced.calls) for number in call.inputs}
+    live = {number: sizes[number] for number in range(traced.inputs)}
     peak = 0
-    for number, (_, output) in enumerate(calls):
-        live[id(output)] = output.numel()
+    for step in range(len(traced.calls)):
+        made = traced.inputs + step
+        live[made] = sizes[made]
         peak = max(peak, sum(live.values()))
-        live = {key: size for key, size in live.items() if last.get(key, len(calls)) > number}
+        live = {number: size for number, size in live.items() if last.get(number, len(traced.calls)) > step}
     return peak

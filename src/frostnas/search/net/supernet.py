@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from frostnas.artifacts import LayerSpec
+from frostnas.errors import InputError
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, Scheme
 from frostnas.search.net.sharing import SharedWeights
@@ -19,10 +20,18 @@ class Supernet(nn.Module):
     """Candidates with batch norm and ranges of their own; stem, first block and head belong to all networks.
 
     The candidates of a layer have their weights in common, or each its own, which takes many more steps to train.
+
+    Raises (when built):
+        InputError: weights cannot be shared between blocks of this kind.
     """
 
     def __init__(self, space: NetworkSpace, scheme: Scheme, *, share_weights: bool = True) -> None:
         super().__init__()
+        if share_weights and space.block.kind == "ghost":
+            raise InputError(
+                "search_net.share_weights=true: a ghost makes half of its channels from the other half, so the first "
+                "channels of a wide one are not those of a narrow one; expected false with block=ghost"
+            )
         self.space, self.scheme = space, scheme
         self.input = InputQuantizer(scheme)
         self.stem = build_stem(space.stem, scheme)
