@@ -14,12 +14,13 @@ from torch import Tensor
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig, DataConfig, DataName
-from frostnas.data import Splits, batch_count, batch_indices, load, resized
+from frostnas.data import Splits, batch_count, batch_indices, load
 from frostnas.data.augment import augment_batch, erase_batch
 from frostnas.data.builder import Builder
 from frostnas.data.pictures import ArrayPictures
 from frostnas.data.split import stratified
 from frostnas.errors import InputError
+from frostnas.resize import resized
 
 CPU = torch.device("cpu")
 

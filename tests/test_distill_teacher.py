@@ -17,9 +17,9 @@ from frostnas.artifacts import Accuracy, ImageFormat, Provenance, SplitRecord, T
 from frostnas.config import AugmentConfig, Config, DataConfig, DistillConfig, TrainConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
+from frostnas.engine.distill import Remembering, Teacher, View, repeats_pixels
 from frostnas.nets import Net, published_names
 from frostnas.pipeline.teacher import IMAGENET, identity, load_teacher, teacher_side
-from frostnas.training.distill import Remembering, Teacher, View, repeats_pixels
 from frostnas.training.stage import _fingerprint
 
 NAME = "frostnet_small_0_35"

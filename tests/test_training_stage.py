@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from frostnas.training.phases import phase_of, phases
+from frostnas.training.position import Best
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -31,10 +33,9 @@ from frostnas.data.memory import MemoryImages
 from frostnas.engine import Workspace
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.resize import resized
 from frostnas.training import saver, stage
-from frostnas.training.mixing import grown_size, resized
-from frostnas.training.phases import phase_of, phases
-from frostnas.training.position import Best
+from frostnas.training.mixing import grown_size
 from frostnas.training.trainer import Trainer, TrainingError
 
 NET = NetSpec(

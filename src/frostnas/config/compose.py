@@ -101,8 +101,14 @@ def typed(composed: DictConfig) -> Config:
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train
-    if train.distill.weights and not train.distill.teacher:
-        raise InputError(f"train.distill.weights={train.distill.weights}: expected train.distill.teacher=NAME with it")
+    for key, distill in (("train.distill", train.distill), ("search_net.distill", config.search_net.distill)):
+        if distill.weights and not distill.teacher:
+            raise InputError(f"{key}.weights={distill.weights}: expected {key}.teacher=NAME with it")
+    if train.max_ptq_loss is not None and not train.head_epochs + train.float_epochs and train.epochs:
+        raise InputError(
+            f"train.max_ptq_loss={train.max_ptq_loss}: expected null without train.float_epochs; there is nothing "
+            "trained in floating point to quantize first"
+        )
     if 0 < train.epochs <= train.frozen_epochs:
         raise InputError(
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "

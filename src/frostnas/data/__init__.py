@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from frostnas.data.images import Images, Splits, batch_count, batch_indices, derived_seed, resized
+    from frostnas.data.images import Images, Splits, batch_count, batch_indices, derived_seed
     from frostnas.data.loaders import load
 
 _HOME_OF = {
@@ -19,10 +19,9 @@ _HOME_OF = {
     "batch_indices": "images",
     "derived_seed": "images",
     "load": "loaders",
-    "resized": "images",
 }
 
-__all__ = ["Images", "Splits", "batch_count", "batch_indices", "derived_seed", "load", "resized"]
+__all__ = ["Images", "Splits", "batch_count", "batch_indices", "derived_seed", "load"]
 
 
 def __getattr__(name: str) -> object:

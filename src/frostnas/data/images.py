@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from frostnas.artifacts import ImageFormat, SplitRecord
 
@@ -86,13 +85,6 @@ def batch_indices(images: int, batch_size: int, seed: int | None) -> list[Tensor
         order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
     count = batch_count(images, batch_size, shuffled=seed is not None)
     return [order[number * batch_size : (number + 1) * batch_size] for number in range(count)]
-
-
-def resized(pixels: Tensor, size: int) -> Tensor:
-    """float32 (B, 3, S, S) -> (B, 3, size, size)."""
-    if pixels.shape[-1] == size:
-        return pixels
-    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
 
 
 def slots_of(batch: int, part: Part) -> range:

@@ -11,9 +11,10 @@ from torch import Tensor
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
 from frostnas.data.augment import augment_batch, erase_batch
-from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, resized, slots_of
+from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
+from frostnas.resize import resized
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from torchvision.transforms import v2
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
 from frostnas.data.augment import erase_batch
-from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, resized, slots_of
+from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
 from frostnas.data.pictures import Pictures
 from frostnas.picture import Bytes, fit
+from frostnas.resize import resized
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch import nn
 
 from frostnas.artifacts import (
     BlockResult,
@@ -23,13 +25,13 @@ from frostnas.config import Config
 from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.engine import Workspace, pick_device, seed_all
+from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
 from frostnas.pipeline.target import with_integers
-from frostnas.pipeline.teacher import load_teacher
+from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
-from frostnas.training.distill import Teacher
 
 if TYPE_CHECKING:
     from frostnas.artifacts import SplitRecord
@@ -141,14 +143,53 @@ class Session:
         return Start(path, digest, NET_WEIGHTS)
 
     @cached_property
-    def teacher(self) -> Teacher | None:
+    def data_to_train(self) -> Splits:
+        """The data, with training pictures as large as `train.sizes` and the teacher of `train.distill` want them."""
+        train = self.config.train
+        with speaking_of("train.distill"):
+            return self._kept_at(max([teacher_side(train.distill), *train.sizes]))
+
+    @cached_property
+    def data_to_search(self) -> Splits:
+        """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
+        with speaking_of("search_net.distill"):
+            return self._kept_at(teacher_side(self.config.search_net.distill))
+
+    def _kept_at(self, side: int) -> Splits:
+        config = self.config.data
+        if config.train_size is not None or side <= config.image_size:
+            return self.data
+        return load_data(replace(config, train_size=side), self.device)
+
+    @cached_property
+    def teacher(self) -> nn.Module | None:
         """`train.distill`: the network that teaches, in floating point.
 
         Raises:
             InputError: it cannot be had, or not for these images.
         """
-        teacher = load_teacher(self.config.train.distill, self.data.format)
-        return teacher and teacher.to(self.device).to(memory_format=torch.channels_last)
+        train = self.config.train
+        with speaking_of("train.distill"):
+            return self._ready(load_teacher(train.distill, self.data.format), bool(train.mixup or train.cutmix))
+
+    @cached_property
+    def lesson(self) -> Lesson | None:
+        """`search_net.distill`: what the supernet learns besides the labels.
+
+        Raises:
+            InputError: the teacher cannot be had, or not for these images.
+        """
+        distill = self.config.search_net.distill
+        with speaking_of("search_net.distill"):
+            teacher = self._ready(load_teacher(distill, self.data.format), mixed=False)
+        return teacher and Lesson(teacher, distill, self.data.format.image_size)
+
+    def _ready(self, teacher: Teacher | None, mixed: bool) -> nn.Module | None:
+        """On the device; asked once for each image where the same pixels come again."""
+        if teacher is None:
+            return None
+        teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
+        return Remembering(teacher) if repeats_pixels(self.config.data.augment, mixed) else teacher
 
     def trained_net(self, trained: TrainResult) -> Net:
         """The run's trained network, evaluating as it is exported."""

@@ -29,6 +29,7 @@ from frostnas.artifacts import (
     write_atomic,
     write_rows,
 )
+from frostnas.config import DistillConfig
 from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.engine import Recipe
@@ -39,7 +40,7 @@ from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import baseline_rows, baseline_specs
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
 from frostnas.pipeline.target import check_table, difference
-from frostnas.pipeline.teacher import identity
+from frostnas.pipeline.teacher import identity, speaking_of
 from frostnas.pipeline.trained import TRAIN, WEIGHTS
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
@@ -55,6 +56,7 @@ NOT_HASHED = {
     # The content of these is an input of its own:
     "train": ("weights",),
     "train.distill": ("teacher", "weights"),
+    "search_net.distill": ("teacher", "weights"),
 }
 """Keys that say where things are, not what comes out."""
 
@@ -168,7 +170,8 @@ def _search_net(session: Session) -> NetResult:
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
-    found = search_net.search(session.config, session.data, session.block, targets, session.workspace)
+    data, lesson = session.data_to_search, session.lesson
+    found = search_net.search(session.config, data, session.block, targets, session.workspace, lesson)
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
     for number, (result, rows, weights) in enumerate(found, start=1):
         if not session.workspace.writes:
@@ -185,7 +188,7 @@ def _search_net(session: Session) -> NetResult:
 
 
 def _train(session: Session) -> TrainResult:
-    config, data, net, teacher = session.config, session.data, session.net, session.teacher
+    config, data, net, teacher = session.config, session.data_to_train, session.net, session.teacher
     recipe, start = Recipe.of(config, "train"), session.start and session.start.path
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
@@ -244,9 +247,12 @@ def _start(session: Session) -> dict[str, str]:
     return {session.start.name: session.start.sha256} if session.start else {}
 
 
-def _teacher(session: Session) -> dict[str, str]:
-    distill = session.config.train.distill
-    return {"train.distill.teacher": identity(distill)} if distill.teacher else {}
+def _teacher(key: str, distill: DistillConfig) -> dict[str, str]:
+    """Args: key: config group that names the teacher."""
+    if not distill.teacher:
+        return {}
+    with speaking_of(key):
+        return {f"{key}.teacher": identity(distill)}
 
 
 def _other_tables(session: Session) -> dict[str, str]:
@@ -280,6 +286,7 @@ SEARCH_NET = Stage(
         "block": sha256_of_value(session.block),
         TABLE: _table_input(session),
         **_other_tables(session),
+        **_teacher("search_net.distill", session.config.search_net.distill),
     },
     _search_net,
 )
@@ -288,7 +295,11 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {"net": sha256_of_value(session.net), **_start(session), **_teacher(session)},
+    lambda session: {
+        "net": sha256_of_value(session.net),
+        **_start(session),
+        **_teacher("train.distill", session.config.train.distill),
+    },
     _train,
 )
 EXPORTING = Stage(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from frostnas.artifacts import ImageFormat, TrainResult, load, sha256_of, sha256_of_value
 from frostnas.config import DistillConfig
 from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from frostnas.engine.distill import Teacher, View
 from frostnas.errors import InputError
 from frostnas.nets import Net, create_model, published_names, zoo_names
 from frostnas.nets.state_dicts import check_fits, other_classes, read_state_dict
@@ -19,7 +22,6 @@ from frostnas.pipeline import torchvision_models
 from frostnas.pipeline.torchvision_models import PREFIX
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
-from frostnas.training.distill import Teacher, View
 
 DEFAULT = "DEFAULT"
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -39,6 +41,15 @@ def teacher_side(config: DistillConfig) -> int:
     if not config.weights:
         size = load(Path(_check_words(config)) / TRAIN, TrainResult).value.images.image_size
     return math.ceil((size or 0) / config.crop)
+
+
+@contextmanager
+def speaking_of(key: str) -> Iterator[None]:
+    """What is wrong with a teacher is said of the config group that named it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace("train.distill.", f"{key}.")) from None
 
 
 def load_teacher(config: DistillConfig, images: ImageFormat) -> Teacher | None:

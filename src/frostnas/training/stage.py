@@ -17,7 +17,7 @@ from frostnas.engine import Bar, Recipe, Saver, Workspace, evaluate, seed_all, w
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, set_state
-from frostnas.training.calibrate import calibrate
+from frostnas.training.calibrate import Calibrated, calibrate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
 from frostnas.training.weights import start_from
@@ -58,11 +58,11 @@ def run(
         recipe.check_shares(world)
         seed_all(recipe.seed)
         model = Net(net, recipe.scheme)
-        if start is not None:
-            start_from(model, start)
+        if start is None or not start_from(model, start):
+            recipe = replace(recipe, head_epochs=0)  # there is no new classifier on trained weights
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
-        trainer = Trainer(model, recipe, options, steps, classes, world, teacher)
+        trainer = Trainer(model, recipe, options, steps, classes, world, teacher, size=net.image_size)
         with Saver(workspace, CHECKPOINT, identity, device) as saver:
             if saver.live is not None:
                 trainer.load_state_dict(saver.live)
@@ -109,9 +109,10 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
     metrics = workspace.metrics("train", keep=progress.epoch)
     ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)), by=["layer"])
     sample = sample_pixels(data.val)
+    tried = Calibrated(data, workspace)
     done = progress.epoch * steps + progress.step
     with workspace.progress("train", epochs * steps, done) as bar:
-        while progress.epoch < epochs:
+        while progress.epoch < epochs and not tried.stands(trainer):
             train_epoch(trainer, data, bar, saver)
             phase = trainer.phase
             val_top1 = _shared_top1(trainer, data.val)
@@ -137,6 +138,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
         augment=True,
         skip=progress.step,
         part=(world.rank, world.size),
+        size=data.train.side,
     )
     for pixels, labels in batches:
         trainer.step(pixels, labels)

@@ -12,8 +12,8 @@ from frostnas.engine import classifier_of
 from frostnas.errors import InputError
 
 
-def start_from(model: nn.Module, path: Path) -> None:
-    """Load a `weights.safetensors` into ``model``; a classifier of another number of classes stays as it is.
+def start_from(model: nn.Module, path: Path) -> bool:
+    """Load a `weights.safetensors` into ``model``; a classifier of another number of classes stays as it is: True.
 
     Raises:
         InputError: the file is missing or damaged, or is that of another network.
@@ -32,3 +32,4 @@ def start_from(model: nn.Module, path: Path) -> None:
     if foreign:
         raise InputError(f"train.weights={path}: is of another network; {len(foreign)} tensors differ ({foreign[0]})")
     model.load_state_dict({name: stored[name] for name in same}, strict=False)
+    return bool(other)

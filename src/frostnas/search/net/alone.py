@@ -12,6 +12,7 @@ from torch import Tensor
 from frostnas.config import SearchNetConfig
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Workspace, seed_all, weights_of
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World
 from frostnas.search.net.budget import Task
 from frostnas.search.net.loop import train
@@ -41,6 +42,7 @@ def search_alone(
     workspace: Workspace,
     identity: str,
     world: World,
+    lesson: Lesson | None = None,
 ) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:
     """The best of `search_net.alone` networks drawn uniformly within the budget, the scores of all, the best's weights.
 
@@ -55,7 +57,7 @@ def search_alone(
         seed_all(recipe.seed)
         place = replace(workspace, run_dir=workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
         network = _one(recipe, task, data)
-        train(SupernetTrainer(network, OnePath(arch), short, steps, world), data, place, identity)
+        train(SupernetTrainer(network, OnePath(arch), short, steps, world, lesson), data, place, identity)
         kept = _one(recipe, task, data)  # without batch norm that waits for other processes
         kept.load_state_dict(network.state_dict())
         scorer = Scorer(kept, data, recipe.batch_size, search.recalibration_batches, recipe.seed)

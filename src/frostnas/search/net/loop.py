@@ -30,8 +30,9 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity
             while progress.epoch < recipe.total_epochs:
                 trainer.begin_epoch()
                 seed = derived_seed(recipe.seed, progress.epoch)
+                side = data.train.side if trainer.lesson else None
                 for batch in data.train.batches(
-                    recipe.batch_size, seed=seed, augment=True, skip=progress.step, part=part
+                    recipe.batch_size, seed=seed, augment=True, skip=progress.step, part=part, size=side
                 ):
                     trainer.step(*batch)
                     bar.step(loss=progress.loss, top1=progress.top1)

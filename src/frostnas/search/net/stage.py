@@ -17,6 +17,7 @@ from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World, joined
 from frostnas.errors import InputError
 from frostnas.search.net import strategies
@@ -64,18 +65,29 @@ def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, wor
 
 
 def search(
-    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace
+    config: Config,
+    data: Splits,
+    block: BlockSpec,
+    targets: Sequence[Goal],
+    workspace: Workspace,
+    lesson: Lesson | None = None,
 ) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
 
     Processes started by torchrun share every training batch, and score different networks.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, block, targets, workspace, world)
+        return _search(config, data, block, targets, workspace, world, lesson)
 
 
 def _search(
-    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace, world: World
+    config: Config,
+    data: Splits,
+    block: BlockSpec,
+    targets: Sequence[Goal],
+    workspace: Workspace,
+    world: World,
+    lesson: Lesson | None,
 ) -> list[FoundNet]:
     search, recipe = config.search_net, Recipe.of(config, "search_net")
     recipe.check_shares(world)
@@ -86,11 +98,11 @@ def _search(
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    identity = _fingerprint(config, data, block, targets)
+    identity = _fingerprint(config, data, block, targets, lesson)
     if search.alone:
-        best = [search_alone(recipe, search, task, data, workspace, identity, world) for task in tasks]
+        best = [search_alone(recipe, search, task, data, workspace, identity, world, lesson) for task in tasks]
     else:
-        supernet, policy = _trained(recipe, search, tasks, data, workspace, identity, world)
+        supernet, policy = _trained(recipe, search, tasks, data, workspace, identity, world, lesson)
         scorer = Scorer(supernet, data, recipe.batch_size, search.recalibration_batches, recipe.seed)
         picks = _score(tasks, policy, scorer, search, recipe.seed, workspace, identity, world)
         best = [(pick, scorer.scores, weights_of(supernet.extract(pick.arch))) for pick in picks]
@@ -122,6 +134,7 @@ def _trained(
     workspace: Workspace,
     identity: str,
     world: World,
+    lesson: Lesson | None,
 ) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
     space = tasks[0].space
@@ -135,7 +148,7 @@ def _trained(
     policy: Policy = UniformPaths(space, recipe.seed)
     if search.strategy is Strategy.gradient:
         policy = GradientPaths(tasks, supernet, data.val, search, recipe.seed, steps)
-    train(SupernetTrainer(supernet, policy, recipe, steps, world), data, workspace, identity)
+    train(SupernetTrainer(supernet, policy, recipe, steps, world, lesson), data, workspace, identity)
     if world.size == 1:
         return supernet, policy
     alone = fresh()  # each process scores on its own from here on, so batch norm must not wait for the others
@@ -214,9 +227,12 @@ def _found(
     return FoundNet(result, pareto_rows(task, scores, pick.arch, alone=result.alone), weights)
 
 
-def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal]) -> str:
+def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], lesson: Lesson | None) -> str:
     """Hash of everything that the result depends on."""
     where = replace(config.data, root="", workers=0, download=False)
-    parts = [to_plain(part) for part in (config.search_net, config.space.network, config.quant, where)]
+    search = replace(config.search_net, distill=replace(config.search_net.distill, teacher=None, weights=None))
+    parts = [to_plain(part) for part in (search, config.space.network, config.quant, where)]
     wanted = [[target.table.csv_sha256, target.table.calibration, to_plain(target.budget)] for target in targets]
-    return sha256_of_value([config.seed, *parts, data.record, block, wanted])
+    return sha256_of_value(
+        [config.seed, *parts, data.record, block, wanted, lesson and weights_digest(weights_of(lesson.teacher))]
+    )

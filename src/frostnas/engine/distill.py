@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig, DistillConfig
-from frostnas.data import resized
+from frostnas.resize import resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Teacher(nn.Module):
         pixels_mean, pixels_std = (torch.tensor(value, dtype=torch.float64) for value in (images.mean, images.std))
         self.register_buffer("gain", (pixels_std / std).float().view(3, 1, 1))
         self.register_buffer("offset", ((pixels_mean - mean) / std).float().view(3, 1, 1))
+        self.register_buffer("seen", torch.tensor([view.size, view.crop]))  # a part of what makes teachers the same
 
     def forward(self, pixels: Tensor) -> Tensor:
         seen = resized(_middle(pixels, self.view.crop), self.view.size)
@@ -86,6 +87,15 @@ def repeats_pixels(augment: AugmentConfig, mixed: bool) -> bool:
     """Whether training shows the same pixels again: nothing but mirroring changes them."""
     moved = augment.shift or augment.rotate or augment.scale or augment.crop < 1
     return not (moved or augment.randaugment or augment.erase or mixed)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A teacher, and how much of it a network of images of ``size`` pixels learns."""
+
+    teacher: nn.Module
+    config: DistillConfig
+    size: int
 
 
 def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, config: DistillConfig) -> Tensor:
