@@ -18,6 +18,7 @@ from frostnas.deploy.onnx.emitter import emit_layers
 from frostnas.deploy.onnx.graph import Graph, Value, tensor
 from frostnas.deploy.onnx.integers import float_operations, optimized_graph
 from frostnas.nets import build_block
+from frostnas.nets.count import Shape
 from frostnas.quant import ActivationQuantizer, ConvBN, QuantState, Scheme, set_state
 
 
@@ -68,7 +69,7 @@ def observe(model: nn.Module, images: Tensor) -> None:
 def emit_probe(probe: Probe, shape: tuple[int, ...], path: Path) -> Value:
     """Write the INT8 file of a probe for images of ``shape`` (N, C, H, W); what it returns is the output's grid."""
     graph = Graph(quantized=True)
-    value = emit_layers(graph, probe, [Value("image")])
+    value = emit_layers(graph, probe, Value("image"), Shape(*shape[1:3]))
     with torch.no_grad():
         out = probe(torch.zeros(shape)).shape
     inputs, outputs = tensor("image", ("batch", *shape[1:])), tensor(value.name, ("batch", *out[1:]))

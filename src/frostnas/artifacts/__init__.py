@@ -34,7 +34,17 @@ from frostnas.artifacts.results import (
     Throughput,
     TrainResult,
 )
-from frostnas.artifacts.specs import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, Workload, div8, divisible
+from frostnas.artifacts.specs import (
+    BlockSpec,
+    Convention,
+    HeadSpec,
+    LayerSpec,
+    NetSpec,
+    StemSpec,
+    Workload,
+    div8,
+    divisible,
+)
 from frostnas.artifacts.store import (
     Artifact,
     Provenance,
@@ -56,6 +66,7 @@ __all__ = [
     "CandidateCosts",
     "ClassScore",
     "Contender",
+    "Convention",
     "Evaluation",
     "ExportReport",
     "FormatFile",

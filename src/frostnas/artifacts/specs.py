@@ -22,6 +22,22 @@ def div8(value: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Convention:
+    """What frameworks do in different ways; with it the weights of another one give the same numbers here."""
+
+    padding: str = "symmetric"
+    """`symmetric`, or `same`: as TensorFlow pads, which for stride 2 on an even side is one pixel more at the end."""
+    epsilon: float = 1e-5
+    """Of batch norm."""
+
+    def __post_init__(self) -> None:
+        if self.padding not in ("symmetric", "same"):
+            raise ValueError(f"padding={self.padding}: expected symmetric or same")
+        if self.epsilon <= 0:
+            raise ValueError(f"epsilon={self.epsilon}: expected above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class BlockSpec:
     """A block's genotype: one choice per slot, without channel counts.
 
@@ -42,6 +58,7 @@ class BlockSpec:
     """`add` (where shapes allow) or `none`."""
     kind: str = "inverted_residual"
     """Which registered block class reads the slots: `inverted_residual` or `ghost`."""
+    convention: Convention = Convention()
 
     def __post_init__(self) -> None:
         if self.reuse != "none" and not re.fullmatch(r"squeeze_[1-9]\d*", self.reuse):
@@ -95,6 +112,7 @@ class StemSpec:
     stride: int = 2
     kernel: int = 3
     activation: str = "relu"
+    convention: Convention = Convention()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,7 @@ class HeadSpec:
     hidden: int = 0
     """Channels of a fully connected layer after the pool (MobileNetV3, GhostNet); 0 for none."""
     dropout: float = 0.2
+    convention: Convention = Convention()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +143,12 @@ class NetSpec:
 
     def at_size(self, image_size: int) -> NetSpec:
         return replace(self, image_size=image_size)
+
+    def under(self, convention: Convention) -> NetSpec:
+        """The same network with all its parts under ``convention``."""
+        layers = (replace(layer, block=replace(layer.block, convention=convention)) for layer in self.layers)
+        stem, head = replace(self.stem, convention=convention), replace(self.head, convention=convention)
+        return replace(self, stem=stem, layers=tuple(layers), head=head)
 
     def workloads(self) -> Iterator[Workload]:
         """The net's parts in order, each at its input shape; what a latency table is looked up with."""
@@ -159,11 +184,12 @@ class Workload:
     def key(self) -> str:
         """A name that tells this workload from every other; equal keys cost the same.
 
-        A squeeze that the channel count rules out, and a skip that the shapes rule out, do not count.
+        A squeeze that the channel count rules out, a skip that the shapes rule out, and a padding that makes no
+        difference at this size, do not count.
         """
         match self.part:
             case StemSpec(channels, stride, kernel, activation):
-                body = f"c{channels}-k{kernel}-s{stride}-{activation}"
+                body = f"c{channels}-k{kernel}-s{stride}-{activation}{self._padding(self.part.convention, stride)}"
             case LayerSpec(block, out_channels, stride):
                 squeeze = block.reuse if self.part.squeezed(self.in_channels) else "none"
                 skip = "add" if self.part.has_skip(self.in_channels) else "none"
@@ -176,6 +202,10 @@ class Workload:
                     block.gate,
                 )
                 body = f"c{out_channels}-s{stride}-" + "-".join((*slots, f"skip_{skip}"))
+                body += self._padding(block.convention, stride)
             case HeadSpec(channels, activation, classes, hidden, _):
                 body = f"c{channels}-h{hidden}-n{classes}-{activation}"
         return f"{self.kind}-i{self.in_channels}x{self.size}-{body}"
+
+    def _padding(self, convention: Convention, stride: int) -> str:
+        return "-same" if convention.padding == "same" and self.size % stride != 1 % stride else ""

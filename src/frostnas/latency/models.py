@@ -15,6 +15,7 @@ from frostnas.artifacts import HeadSpec, LayerSpec, NetSpec, StemSpec, Workload
 from frostnas.deploy.onnx.emitter import emit_layers, emit_net
 from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
 from frostnas.nets import Net, build_block, build_head, build_stem
+from frostnas.nets.count import Shape
 from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, QuantState, Scheme, set_state
 
 SAMPLES, SIDE = 4, 8  # random inputs that set the ranges, and their size; a latency does not depend on them
@@ -81,7 +82,7 @@ def workload_model(workload: Workload, scheme: Scheme, batch: int = 1, *, quanti
         x: QTensor = _observed(border, _noise(workload.in_channels, workload.size))
         _settle(module, x)
         first, start = _open(graph, shape, border)
-    result = emit_layers(graph, module, [start])
+    result = emit_layers(graph, module, start, Shape(workload.in_channels, workload.size))
     last = _close(graph, result, workload, batch)
     return graph.model([first], [last], {})
 

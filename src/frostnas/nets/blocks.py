@@ -9,7 +9,7 @@ from torch import nn
 
 from frostnas.artifacts import BlockSpec, LayerSpec
 from frostnas.nets.ghost import GhostBottleneck
-from frostnas.nets.ops import choose, conv_act, make_gate, make_spatial
+from frostnas.nets.ops import choose, conv_act, make_gate, make_spatial, under
 from frostnas.quant import Add, Concat, ConvBN, QTensor, Scheme
 
 
@@ -55,7 +55,8 @@ def build_block(in_channels: int, layer: LayerSpec, scheme: Scheme) -> nn.Module
     Raises:
         InputError: a slot of the block holds a name that nothing is registered under.
     """
-    return choose(BLOCKS, "kind", layer.block.kind)(in_channels, layer, scheme)
+    block = choose(BLOCKS, "kind", layer.block.kind)(in_channels, layer, scheme)
+    return under(block, layer.block.convention)
 
 
 def check_block(block: BlockSpec) -> None:

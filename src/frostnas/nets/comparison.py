@@ -5,9 +5,10 @@ Each architecture is its paper's table for 224 x 224; a hidden width is written 
 
 from __future__ import annotations
 
-from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
+from frostnas.artifacts import BlockSpec, Convention, HeadSpec, LayerSpec, NetSpec, StemSpec
 
 SIZE = 224
+TENSORFLOW = Convention("same", 1e-3)
 
 # Rows are kernel, expand, channels, repeats, stride of the first repeat.
 MOBILENET_V2_ROWS = "3,1,16,1,1 3,6,24,2,2 3,6,32,3,2 3,6,64,4,2 3,6,96,3,1 3,6,160,3,2 3,6,320,1,1"
@@ -43,7 +44,7 @@ def mobilenet_v2() -> NetSpec:
 
 def efficientnet_lite0() -> NetSpec:
     """EfficientNet-Lite0: EfficientNet-B0 with ReLU6 and without squeeze-excite."""
-    return _repeated("efficientnet_lite0", EFFICIENTNET_LITE0_ROWS)
+    return _repeated("efficientnet_lite0", EFFICIENTNET_LITE0_ROWS).under(TENSORFLOW)
 
 
 def _repeated(name: str, rows: str) -> NetSpec:
@@ -59,7 +60,8 @@ def mobilenet_v3(size: str) -> NetSpec:
     """MobileNetV3 `large` or `small` 1.0 (arXiv 1905.02244, tables 1 and 2)."""
     layers = _by_hidden_width(MOBILENET_V3_ROWS[size], "inverted_residual", MOBILENET_V3_SWISH_FROM[size])
     stem = StemSpec(16, activation="hard_swish")
-    return NetSpec(f"mobilenet_v3_{size}_1_0", SIZE, stem, layers, MOBILENET_V3_HEADS[size])
+    spec = NetSpec(f"mobilenet_v3_{size}_1_0", SIZE, stem, layers, MOBILENET_V3_HEADS[size])
+    return spec.under(Convention(epsilon=1e-3))
 
 
 def ghostnet() -> NetSpec:

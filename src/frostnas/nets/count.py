@@ -90,12 +90,12 @@ def _(layer: Layer, *inputs: Shape) -> Shape:
 
 @output_shape.register
 def _(layer: ConvBN, *inputs: Shape) -> Shape:
-    return Shape(layer.conv.out_channels, -(-inputs[0].side // layer.conv.stride[0]))
+    return Shape(layer.conv.out_channels, -(-inputs[0].side // layer.window.stride))
 
 
 @output_shape.register
 def _(layer: MaxPool, *inputs: Shape) -> Shape:
-    return Shape(inputs[0].channels, -(-inputs[0].side // layer.stride))
+    return Shape(inputs[0].channels, -(-inputs[0].side // layer.window.stride))
 
 
 @output_shape.register

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from frostnas.artifacts import HeadSpec, NetSpec, StemSpec
 from frostnas.nets.blocks import build_block
-from frostnas.nets.ops import conv_act
+from frostnas.nets.ops import conv_act, under
 from frostnas.quant import ActivationQuantizer, ConvBN, Dropout, GlobalAveragePool, InputQuantizer, QTensor, Scheme
 
 
@@ -23,7 +23,8 @@ class FeatureMap:
 
 def build_stem(stem: StemSpec, scheme: Scheme) -> nn.Module:
     """`QTensor` (N, 3, H, W) -> (N, channels, H / stride, W / stride)."""
-    return conv_act(3, stem.channels, stem.activation, scheme, stem.kernel, stride=stem.stride)
+    conv = conv_act(3, stem.channels, stem.activation, scheme, stem.kernel, stride=stem.stride)
+    return under(conv, stem.convention)
 
 
 def build_head(in_channels: int, head: HeadSpec, scheme: Scheme) -> nn.Sequential:
@@ -34,7 +35,7 @@ def build_head(in_channels: int, head: HeadSpec, scheme: Scheme) -> nn.Sequentia
         parts.append(conv_act(width, head.hidden, head.activation, scheme, batch_norm=False))
         width = head.hidden
     parts += [Dropout(head.dropout), ConvBN(width, head.classes, scheme=scheme, batch_norm=False)]
-    return nn.Sequential(*parts)
+    return under(nn.Sequential(*parts), head.convention)
 
 
 class Net(nn.Module):

@@ -6,11 +6,12 @@ A new candidate is one entry here, made of the layers in `quant`: that gives its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from torch import nn
 
-from frostnas.artifacts import divisible
+from frostnas.artifacts import Convention, divisible
 from frostnas.errors import InputError
 from frostnas.quant import ConvBN, GlobalAveragePool, HardSwish, MaxPool, Multiply, QTensor, Scheme
 
@@ -61,6 +62,19 @@ def conv_act(
         batch_norm=batch_norm,
     )
     return nn.Sequential(conv, HardSwish(scheme)) if activation == "hard_swish" else conv
+
+
+Made = TypeVar("Made", bound=nn.Module)
+
+
+def under(module: Made, convention: Convention) -> Made:
+    """``module`` with all its convolutions, pools and batch norms under ``convention``."""
+    for part in module.modules():
+        if isinstance(part, ConvBN | MaxPool):
+            part.window = replace(part.window, padding=convention.padding)
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps = convention.epsilon
+    return module
 
 
 Spatial = Callable[[int, int, str, Scheme], nn.Module]

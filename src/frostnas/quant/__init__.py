@@ -25,6 +25,7 @@ from frostnas.quant.layers import (
     MaxPool,
     Multiply,
 )
+from frostnas.quant.window import Window
 
 __all__ = [
     "ActivationQuantizer",
@@ -44,6 +45,7 @@ __all__ = [
     "QuantState",
     "RangeError",
     "Scheme",
+    "Window",
     "check_ranges",
     "fake_quantize_weight",
     "set_state",

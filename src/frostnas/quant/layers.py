@@ -21,6 +21,7 @@ from frostnas.quant.fake_quant import (
     weight_scale,
 )
 from frostnas.quant.layer import Layer
+from frostnas.quant.window import Window
 
 BIAS_LIMIT = 2.0**30  # room for the accumulated products below int32's end
 
@@ -68,6 +69,7 @@ class ConvBN(Layer):
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.window = Window(kernel, stride, dilation)
         padding = dilation * (kernel - 1) // 2
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=not batch_norm)
         self.bn = nn.BatchNorm2d(out_channels) if batch_norm else None
@@ -134,8 +136,8 @@ class ConvBN(Layer):
         return self._convolve(x.value, weight, bias)
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        conv = self.conv
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        x, padding = self.window.padded(x)
+        return F.conv2d(x, weight, bias, self.conv.stride, padding, self.conv.dilation, self.conv.groups)
 
 
 class HardSwish(Layer):
@@ -188,14 +190,15 @@ class Multiply(Layer):
 
 
 class MaxPool(Layer):
-    """Window maximum with "same" padding; it stays on its input's grid."""
+    """Window maximum; it stays on its input's grid."""
 
     def __init__(self, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.window = Window(kernel, stride)
 
     def forward(self, x: QTensor) -> QTensor:
-        return QTensor(F.max_pool2d(x.value, self.kernel, self.stride, self.kernel // 2), x.scale)
+        value, padding = self.window.padded(x.value, -torch.inf)
+        return QTensor(F.max_pool2d(value, self.window.kernel, self.window.stride, padding), x.scale)
 
 
 class GlobalAveragePool(Layer):

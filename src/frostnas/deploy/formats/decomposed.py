@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from frostnas.deploy.onnx.graph import IntegerGrid
 from frostnas.nets import Net
+from frostnas.nets.count import Shape, output_shape
 from frostnas.nets.trace import Call, trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
@@ -29,9 +30,11 @@ from frostnas.quant import (
     Layer,
     MaxPool,
     Multiply,
+    Window,
 )
 
 LOW, HIGH = -128, 127
+Grids = Add | Concat | ConvBN | GlobalAveragePool | HardSwish | Multiply
 
 
 def signed_grid(quantizer: ActivationQuantizer) -> IntegerGrid:
@@ -54,14 +57,10 @@ def read_from(x: Tensor, grid: IntegerGrid) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What goes from layer to layer: int8 levels (N, channels, H, W)."""
+    """What goes from layer to layer: int8 levels (N, *shape)."""
 
     grid: IntegerGrid
-    channels: int
-
-
-IMAGE = Flow(IntegerGrid(signed=True), 3)
-"""The network's input, which has no levels yet."""
+    shape: Shape
 
 
 class Form(nn.Module):
@@ -113,11 +112,15 @@ class IntegerConvolution(nn.Module):
 
     bias: Tensor
 
-    def __init__(self, conv: nn.Conv2d, integers: IntegerConv, input_scale: float) -> None:
+    def __init__(self, window: Window, integers: IntegerConv, given: Flow) -> None:
         super().__init__()
-        self.stride, self.padding, self.dilation, self.groups = conv.stride, conv.padding, conv.dilation, conv.groups
-        scale = integers.weight_scale
-        self.weights: nn.Module = IntegerWeights(integers.weight, scale)
+        weight, scale, input_scale = integers.weight, integers.weight_scale, given.grid.scale
+        before, after = window.pads(given.shape.side)
+        # Not every backend takes a padding that differs between the ends. Zeros before the kernel do the same.
+        weight = F.pad(weight, (after - before, 0, after - before, 0))
+        self.stride, self.padding, self.dilation = window.stride, after, window.dilation
+        self.groups = given.shape.channels // weight.shape[1]
+        self.weights: nn.Module = IntegerWeights(weight, scale)
         # The backend rounds a float bias to int32 steps of weight scale times input scale: on them it lies already.
         self.register_buffer("bias", (integers.bias.double() * scale.double() * input_scale).float())
 
@@ -127,12 +130,11 @@ class IntegerConvolution(nn.Module):
 
 def affine(given: Flow, factor: float, offset: float) -> IntegerConvolution:
     """factor * x + offset as a depthwise convolution of integers: float32 -> float32."""
-    channels = given.channels
+    channels = given.shape.channels
     weight = torch.full((channels, 1, 1, 1), HIGH, dtype=torch.int8)
     scale = torch.full((channels,), factor / HIGH)
     bias = torch.round(offset / (scale.double() * given.grid.scale)).to(torch.int32)
-    conv = nn.Conv2d(channels, channels, 1, groups=channels)
-    return IntegerConvolution(conv, IntegerConv(weight, scale, bias), given.grid.scale)
+    return IntegerConvolution(Window(1), IntegerConv(weight, scale, bias), given)
 
 
 class _HardSwish(nn.Module):
@@ -152,6 +154,11 @@ class _HardSwish(nn.Module):
         return x * read_from(round_to(self.gate(x), self.grid), self.grid)
 
 
+def gives(layer: Grids, *inputs: Flow) -> Flow:
+    """The flow out of a layer that has a quantizer."""
+    return Flow(signed_grid(layer.quantizer), output_shape(layer, *(one.shape for one in inputs)))
+
+
 @singledispatch
 def form(layer: Layer, *inputs: Flow) -> Form:
     """A layer for given inputs."""
@@ -160,19 +167,19 @@ def form(layer: Layer, *inputs: Flow) -> Form:
 
 @form.register
 def _(layer: ActivationQuantizer, *inputs: Flow) -> Form:
-    return _Input(nn.Identity(), inputs, Flow(signed_grid(layer), 3))
+    return _Input(nn.Identity(), inputs, Flow(signed_grid(layer), inputs[0].shape))
 
 
 @form.register
 def _(layer: ConvBN, *inputs: Flow) -> Form:
     scale = inputs[0].grid.scale
-    operation = IntegerConvolution(layer.conv, layer.integers(layer.conv.weight.new_tensor(scale)), scale)
-    return Form(operation, inputs, Flow(signed_grid(layer.quantizer), layer.conv.out_channels))
+    integers = layer.integers(layer.conv.weight.new_tensor(scale))
+    return Form(IntegerConvolution(layer.window, integers, inputs[0]), inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: HardSwish, *inputs: Flow) -> Form:
-    return Form(_HardSwish(layer, inputs[0]), inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(_HardSwish(layer, inputs[0]), inputs, gives(layer, *inputs))
 
 
 @form.register
@@ -183,28 +190,33 @@ def _(layer: Concat, *inputs: Flow) -> Form:
         """Of inputs brought to one grid first: the kernels only copy."""
         return torch.cat([read_from(round_to(value, grid), grid) for value in values], dim=1)
 
-    return Form(join, inputs, Flow(grid, sum(one.channels for one in inputs)))
+    return Form(join, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: Add, *inputs: Flow) -> Form:
-    return Form(torch.add, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(torch.add, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: Multiply, *inputs: Flow) -> Form:
-    return Form(torch.mul, inputs, Flow(signed_grid(layer.quantizer), inputs[0].channels))
+    return Form(torch.mul, inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: GlobalAveragePool, *inputs: Flow) -> Form:
-    output = Flow(signed_grid(layer.quantizer), inputs[0].channels)
-    return Form(lambda x: x.mean((2, 3), keepdim=True), inputs, output)
+    return Form(lambda x: x.mean((2, 3), keepdim=True), inputs, gives(layer, *inputs))
 
 
 @form.register
 def _(layer: MaxPool, *inputs: Flow) -> Form:
-    return Form(lambda x: F.max_pool2d(x, layer.kernel, layer.stride, layer.kernel // 2), inputs, inputs[0])
+    window = layer.window
+
+    def pool(x: Tensor) -> Tensor:
+        padded, padding = window.padded(x, -torch.inf)
+        return F.max_pool2d(padded, window.kernel, window.stride, padding)
+
+    return Form(pool, inputs, Flow(inputs[0].grid, output_shape(layer, inputs[0].shape)))
 
 
 @form.register
@@ -229,7 +241,8 @@ class Decomposed(nn.Module):
             self.forms.append(made)
             return made.output
 
-        self.last = walk(self.trace, [IMAGE], add)
+        image = Flow(IntegerGrid(signed=True), Shape(3, net.spec.image_size))  # it has no levels yet
+        self.last = walk(self.trace, [image], add)
 
     def forward(self, image: Tensor) -> Tensor:
         forms = iter(self.forms)

@@ -26,6 +26,7 @@ from frostnas.deploy.formats.decomposed import (
     IntegerWeights,
     affine,
     form,
+    gives,
     read_from,
     round_to,
     signed_grid,
@@ -73,7 +74,7 @@ def _form(layer: Layer, *inputs: Flow) -> Form:
 @_form.register
 def _(layer: Concat, *inputs: Flow) -> Form:
     join = _Join(inputs, layer)
-    return Form(join, inputs, Flow(join.grid, sum(one.channels for one in inputs)))
+    return Form(join, inputs, gives(layer, *inputs))
 
 
 def export(net: Net, int8: Path, metadata: Mapping[str, str], threads: int) -> Exported:

@@ -7,6 +7,7 @@ serves the INT8 and the FP32 file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
@@ -14,8 +15,9 @@ import onnx
 from torch import nn
 
 from frostnas.deploy.onnx.graph import Graph, IntegerGrid, Value, tensor
+from frostnas.nets.count import Shape, shapes_of
 from frostnas.nets.net import Net
-from frostnas.nets.trace import trace, walk
+from frostnas.nets.trace import Call, trace, walk
 from frostnas.quant import (
     ActivationQuantizer,
     Add,
@@ -27,6 +29,7 @@ from frostnas.quant import (
     Layer,
     MaxPool,
     Multiply,
+    Window,
 )
 
 PACK = 4
@@ -54,11 +57,17 @@ def _(layer: ConvBN, graph: Graph, name: str, x: Value) -> Value:
         f"{name}.conv",
         kernel_shape=list(conv.kernel_size),
         strides=list(conv.stride),
-        pads=[int(conv.padding[0])] * 4,
+        pads=_pads(layer.window, x),
         dilations=list(conv.dilation),
         group=conv.groups,
     )
     return graph.quantize(output, layer.quantizer, name)
+
+
+def _pads(window: Window, x: Value) -> list[int]:
+    """Before rows and columns, then behind them."""
+    before, after = window.pads(x.side)
+    return [before, before, after, after]
 
 
 def _float_convolution(layer: ConvBN, graph: Graph, name: str, x: Value) -> list[str]:
@@ -133,9 +142,9 @@ def _(layer: MaxPool, graph: Graph, name: str, x: Value) -> Value:
         "MaxPool",
         [x.name],
         f"{name}.pool",
-        kernel_shape=[layer.kernel] * 2,
-        strides=[layer.stride] * 2,
-        pads=[layer.kernel // 2] * 4,
+        kernel_shape=[layer.window.kernel] * 2,
+        strides=[layer.window.stride] * 2,
+        pads=_pads(layer.window, x),
     )
     return graph.round_to(pooled, x.grid, name) if graph.quantized else Value(pooled)
 
@@ -145,9 +154,21 @@ def _(layer: Dropout, graph: Graph, name: str, x: Value) -> Value:
     return x
 
 
-def emit_layers(graph: Graph, module: nn.Module, inputs: list[Value]) -> Value:
-    """Write every layer of ``module`` in the order of its `forward`."""
-    return walk(trace(module), inputs, lambda call, *values: emit(call.layer, graph, call.name, *values))
+def emit_layers(graph: Graph, module: nn.Module, start: Value, shape: Shape) -> Value:
+    """Write every layer of ``module`` in the order of its `forward`.
+
+    Args:
+        start: what the module takes.
+        shape: of ``start``.
+    """
+    traced = trace(module)
+    start_side, *sides = (one.side for one in shapes_of(traced, shape))
+    remaining = iter(sides)
+
+    def visit(call: Call, *values: Value) -> Value:
+        return replace(emit(call.layer, graph, call.name, *values), side=next(remaining))
+
+    return walk(traced, [replace(start, side=start_side)], visit)
 
 
 def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.ModelProto:
@@ -157,7 +178,7 @@ def emit_net(net: Net, metadata: Mapping[str, str], *, quantized: bool) -> onnx.
     arithmetic once a runtime has fused it; without, the float network with batch norm folded.
     """
     graph = Graph(quantized)
-    result = emit_layers(graph, net, [Value("image")])
-    graph.node("Flatten", [result.name], "logits", axis=1)
     size, classes = net.spec.image_size, net.spec.head.classes
+    result = emit_layers(graph, net, Value("image"), Shape(3, size))
+    graph.node("Flatten", [result.name], "logits", axis=1)
     return graph.model([tensor("image", ("batch", 3, size, size))], [tensor("logits", ("batch", classes))], metadata)

@@ -45,6 +45,8 @@ class Value:
     stored: str = ""
     """The integers; empty in a float graph."""
     grid: IntegerGrid = field(default_factory=IntegerGrid)
+    side: int = 0
+    """Height and width in pixels, which asymmetric padding depends on."""
 
 
 @dataclass
