@@ -271,6 +271,48 @@ class ExportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """The network at one image size."""
+
+    image_size: int
+    top1_fp32: float
+    """On the validation images, as a fraction."""
+    top1: float
+    """The same in fake-quant, which is the exported arithmetic."""
+    top1_test: float
+    """Of the INT8 file on the test split."""
+    latency_ms: float
+    """Measured INT8 latency of one image; all sizes took turns in one session."""
+    latency_ms_p90: float
+    size_bytes: int
+    macs: int
+    path: str
+    """Of the INT8 file, relative to the run directory."""
+    seconds: float
+    """Training of this size; without that of the network that all sizes share."""
+
+
+@dataclass(frozen=True, slots=True)
+class LadderResult:
+    """`ladder.json`: one network at several image sizes, accuracy against latency."""
+
+    KIND: ClassVar[str] = "ladder"
+    SCHEMA: ClassVar[int] = 1
+
+    net: str
+    """Name of the network."""
+    shared: bool
+    """Whether all sizes have the weights of one training."""
+    rungs: tuple[Rung, ...]
+    """From the smallest size to the largest."""
+    cpu: str
+    runtime: str
+    threads: int
+    shared_seconds: float
+    """Training of the network that all sizes share; 0 where each has its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClassScore:
     """One class in the confusion matrix; fractions, 0 where nothing was named or nothing was there."""
 

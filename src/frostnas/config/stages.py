@@ -251,6 +251,8 @@ class TrainConfig:
     validation top-1 than this, as a fraction; null trains them untried."""
     calibration_batches: int = bounded(100, 1)
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
+    fresh_statistics: bool = False
+    """Post-training quantization estimates batch norm's statistics anew first, as for images of another size."""
     label_smoothing: float = bounded(0.0, 0, 1)
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""
@@ -274,6 +276,17 @@ class TrainConfig:
     synchronise: bool = True
     """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""
     optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+@dataclass
+class LadderConfig:
+    """One network at several image sizes."""
+
+    sizes: list[int] = listed(64, 96, 128, 160)
+    """Sides of the images, pixels."""
+    shared: bool = False
+    """Train one network of which every batch takes one of the sizes, and estimate batch norm and ranges anew for each
+    size; false trains one network per size."""
 
 
 @dataclass

@@ -1,7 +1,10 @@
 """The chain of stages over one run directory."""
 
+from frostnas.pipeline.ladder import LADDER
 from frostnas.pipeline.session import Session
-from frostnas.pipeline.stages import CHAIN, STAGES, Stage
+from frostnas.pipeline.stages import CHAIN, Stage
 from frostnas.pipeline.trained import load_net
+
+STAGES = {stage.name: stage for stage in (*CHAIN, LADDER)}
 
 __all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net"]

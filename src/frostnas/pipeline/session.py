@@ -57,6 +57,8 @@ class Session:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.config = with_integers(config, self.table_path)
         self.workspace = workspace
+        self.forced = False
+        """Whether the present stage replaces what is there."""
         seed_all(config.seed)
 
     def path(self, name: str) -> Path:

@@ -112,6 +112,7 @@ class Stage(Generic[T]):
             return done
         session.workspace.say(f"{self.name}: started")
         provenance = self.provenance(session)
+        session.forced = force
         value = self.compute(session)
         if session.workspace.writes:
             save(session.path(self.artifact), value, provenance)
@@ -255,6 +256,12 @@ def _teacher(key: str, distill: DistillConfig) -> dict[str, str]:
         return {f"{key}.teacher": identity(distill)}
 
 
+def training_inputs(session: Session) -> dict[str, str]:
+    """Of whatever trains a network: its layers, its first weights, its teacher."""
+    teacher = _teacher("train.distill", session.config.train.distill)
+    return {"net": sha256_of_value(session.net), **_start(session), **teacher}
+
+
 def _other_tables(session: Session) -> dict[str, str]:
     """Hashes of the tables of `budget.others`."""
     paths = {Path(other.table) for other in session.config.budget.others if other.table}
@@ -295,11 +302,7 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {
-        "net": sha256_of_value(session.net),
-        **_start(session),
-        **_teacher("train.distill", session.config.train.distill),
-    },
+    training_inputs,
     _train,
 )
 EXPORTING = Stage(
@@ -311,4 +314,3 @@ EXPORTING = Stage(
     _export,
 )
 CHAIN: tuple[Stage[Any], ...] = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAINING, EXPORTING)
-STAGES = {stage.name: stage for stage in CHAIN}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frostnas.data import Images, Splits
 from frostnas.engine import Workspace, evaluate
-from frostnas.quant import QuantState, set_state
+from frostnas.quant import ActivationQuantizer, QuantState, set_state
 from frostnas.training.trainer import Trainer
 
 
@@ -16,10 +18,37 @@ def calibrate(model: nn.Module, images: Images, batch_size: int, batches: int) -
     """Let the ranges follow ``batches`` batches of unaugmented images; weights and batch norm stay as they are."""
     set_state(model, QuantState.OBSERVE)
     model.eval()
+    for pixels in _some(images, batch_size, batches):
+        model(pixels)
+
+
+@torch.no_grad()
+def restate(model: nn.Module, images: Images, batch_size: int, batches: int) -> None:
+    """Batch norm's statistics become the means over ``batches`` batches of unaugmented images; ranges begin anew."""
+    set_state(model, QuantState.FLOAT)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average
+        norm.train()
+    for pixels in _some(images, batch_size, batches):
+        model(pixels)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, ActivationQuantizer) and not module.fixed:
+            module.started.fill_(False)
+
+
+def _some(images: Images, batch_size: int, batches: int) -> Iterator[Tensor]:
+    """Pixels of so many batches, over as many passes as that takes."""
     left = batches
     while left:
         for pixels, _ in images.batches(batch_size, seed=left):
-            model(pixels)
+            yield pixels
             left -= 1
             if not left:
                 break

@@ -17,7 +17,7 @@ from frostnas.engine import Bar, Recipe, Saver, Workspace, evaluate, seed_all, w
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, set_state
-from frostnas.training.calibrate import Calibrated, calibrate
+from frostnas.training.calibrate import Calibrated, calibrate, restate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
 from frostnas.training.weights import start_from
@@ -81,7 +81,10 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
     if best.weights:
         model.load_state_dict(best.weights)
     if not best.quantized:
-        calibrate(model, data.train, recipe.batch_size, trainer.options.calibration_batches)
+        batches = trainer.options.calibration_batches
+        if trainer.options.fresh_statistics:
+            restate(model, data.train, recipe.batch_size, batches)
+        calibrate(model, data.train, recipe.batch_size, batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
     weights = weights_of(model)
     counts, scheme = count(net), recipe.scheme

@@ -1,0 +1,97 @@
+"""The ladder: one network at several image sizes, each trained, exported and measured, as a line to hold searches against.
+
+Every size is a run of its own below `sizes/`, with all files of a training and an export; `frostnas evaluate` and
+`frostnas predict` take it as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult
+from frostnas.config import Config
+from frostnas.latency import measure_files, target_host
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.stages import EXPORTING, TRAINING, Stage, training_inputs
+from frostnas.pipeline.trained import WEIGHTS
+from frostnas.report.ladder_plot import save_ladder_plot
+
+LADDER_FILE, PLOT = "ladder.json", "ladder.png"
+
+
+def _climb(session: Session) -> LadderResult:
+    config, force = session.config, session.forced
+    sizes = sorted(config.ladder.sizes)
+    parent = None
+    if config.ladder.shared:
+        largest = replace(config.data, image_size=sizes[-1])
+        all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
+        parent = _below(session, "shared", all_sizes)
+        shared = TRAINING.run(parent, force=force)
+    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size, parent)) for size in sizes}
+    done: dict[int, tuple[TrainResult, ExportReport]] = {}
+    for size, run in runs.items():
+        session.workspace.say(f"ladder: {size} pixels")
+        done[size] = TRAINING.run(run, force=force), EXPORTING.run(run, force=force)
+    files = {size: runs[size].path(report.int8.path) for size, (_, report) in done.items()}
+    timings = measure_files(list(files.values()), config.latency)
+    result = LadderResult(
+        net=session.net.name,
+        shared=parent is not None,
+        rungs=tuple(
+            Rung(
+                image_size=size,
+                top1_fp32=trained.fp32.val,
+                top1=trained.fake_quant.val,
+                top1_test=report.int8.top1,
+                latency_ms=timing.p50,
+                latency_ms_p90=timing.p90,
+                size_bytes=report.int8.size_bytes,
+                macs=trained.macs,
+                path=str(files[size].relative_to(session.workspace.run_dir)),
+                seconds=trained.seconds,
+            )
+            for (size, (trained, report)), timing in zip(done.items(), timings, strict=True)
+        ),
+        cpu=target_host(config.latency).cpu,
+        runtime=config.latency.runtime.value,
+        threads=config.latency.threads,
+        shared_seconds=shared.seconds if parent is not None else 0.0,
+    )
+    if session.workspace.writes:
+        save_ladder_plot(result, session.path(PLOT))
+    return result
+
+
+def _below(session: Session, folder: str, config: Config) -> Session:
+    """A run of its own below the ladder's."""
+    return Session(config, replace(session.workspace, run_dir=session.path(folder)))
+
+
+def _at_size(config: Config, size: int, parent: Session | None) -> Config:
+    """Settings of one size: trained alone, or the parent's weights with statistics and ranges of this size."""
+    data = replace(config.data, image_size=size)
+    if parent is None:
+        return replace(config, data=data)
+    train = replace(
+        config.train,
+        weights=str(parent.path(WEIGHTS)),
+        head_epochs=0,
+        float_epochs=0,
+        epochs=0,
+        frozen_epochs=0,
+        max_ptq_loss=None,
+        fresh_statistics=True,
+        distill=replace(config.train.distill, teacher=None, weights=None),
+    )
+    return replace(config, data=data, train=train)
+
+
+LADDER = Stage(
+    "ladder",
+    LADDER_FILE,
+    LadderResult,
+    ("seed", "data", "quant", "train", "ladder", "latency", "export"),
+    training_inputs,
+    _climb,
+)
