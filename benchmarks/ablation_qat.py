@@ -21,7 +21,7 @@ from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import load
-from frostnas.engine import Workspace, pick_device
+from frostnas.engine import Recipe, Workspace, pick_device
 
 RESULTS = Path(__file__).parent / "results" / "ablation_qat.csv"
 KEY = ["data", "weight_bits", "seed", "arm", "epochs"]
@@ -108,7 +108,15 @@ def train(suite: Suite, arm: Arm, seed: int, epochs: int, work: Path) -> dict[st
     data = load(config.data, pick_device(config.device))
     name = f"{suite.data}-{suite.weight_bits}-{seed}-{epochs}-{arm.name}".replace(" ", "")
     with Workspace.open(work / name, quiet=True) as workspace:
-        result, state = training.run(config, data, narrow_net(suite.image_size), workspace)
+        result, state = training.run(
+            Recipe.of(config, "train"),
+            config.train,
+            data,
+            narrow_net(suite.image_size),
+            workspace,
+            str(config),
+            start=fp32 if arm.tunes else None,
+        )
     if arm is FP32:
         save_file(state, fp32)
     figures = {"fp32": result.fp32.test, "int8": result.fake_quant.test, "seconds": result.seconds}

@@ -27,13 +27,13 @@ from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, pick_device
+from frostnas.engine import Recipe, Workspace, pick_device
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.search.block import stage
 from frostnas.search.block.costs import Measure
 from frostnas.search.block.trials.proxy import proxy_spec
-from frostnas.search.block.trials.train import train_alone
+from frostnas.search.block.trials.train import train_alone, trial_recipe
 from frostnas.search.spaces.block import KIND, BlockSpace, block_code, parse_block
 
 METHODS = {
@@ -73,11 +73,12 @@ class Truth:
     def train(self, codes: Sequence[str], repeats: int) -> None:
         """Train what is missing, seed after seed."""
         held_out = replace(self.data, val=self.data.test)
+        recipe = trial_recipe(Recipe.of(self.config, "search_block"), self.config.search_block.compare_epochs)
         for seed in range(repeats):
             for code in codes:
                 known = self.raw.setdefault(code, {"top1": [], "ms": []})["top1"]
                 if len(known) == seed:
-                    *_, scores = train_alone(replace(self.config, seed=seed), self._spec(code), held_out)
+                    *_, scores = train_alone(replace(recipe, seed=seed), self._spec(code), held_out)
                     assert scores is not None
                     known.append(scores.top1_int8)
                     self._save()

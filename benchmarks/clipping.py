@@ -21,7 +21,7 @@ from frostnas.artifacts import NetSpec
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, keep_freed_memory, pick_device
+from frostnas.engine import Recipe, Workspace, keep_freed_memory, pick_device
 from frostnas.nets import NAMED_BLOCKS, zoo_spec
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -33,7 +33,7 @@ CLIPS = ("null", "2")
 def trained(config: Config, data: Splits, spec: NetSpec) -> dict[str, object]:
     """Test top-1 in fake-quant, and the epochs after which the network had fallen back."""
     with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-        result, _ = training.run(config, data, spec, workspace)
+        result, _ = training.run(Recipe.of(config, "train"), config.train, data, spec, workspace, "")
         val = pd.read_csv(Path(folder) / "metrics" / "train.csv").val_top1
     return {"top1": result.fake_quant.test, "falls": int((val < val.cummax() / 2).sum()), "epochs": len(val)}
 

@@ -19,7 +19,7 @@ from ablation_qat import FP32, OFF, SUITES, narrow_net
 from frostnas import training
 from frostnas.config.compose import compose_config
 from frostnas.data import load
-from frostnas.engine import Workspace, pick_device
+from frostnas.engine import Recipe, Workspace, pick_device
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
 
@@ -41,7 +41,10 @@ def trained(arm: str, seed: int, work: Path, words: tuple[str, ...], teacher: Ne
     config = compose_config([*common, *SUITE.overrides, *words])
     data = load(config.data, pick_device(config.device))
     with Workspace.open(path.with_suffix(""), quiet=True) as workspace:
-        result, state = training.run(config, data, NET, workspace, teacher)
+        recipe, start = Recipe.of(config, "train"), config.train.weights and Path(config.train.weights)
+        result, state = training.run(
+            recipe, config.train, data, NET, workspace, str(config), start=start, teacher=teacher
+        )
     figures = {"fp32": result.fp32.test, "int8": result.fake_quant.test, "seconds": result.seconds}
     pd.DataFrame([{"arm": arm, "seed": seed, **figures}]).to_csv(path.with_suffix(".csv"), index=False)
     save_file(state, path)

@@ -19,7 +19,7 @@ from frostnas.artifacts import BlockSpec, LatencyTable, Provenance, load_table, 
 from frostnas.config import Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, batch_count, load
-from frostnas.engine import Workspace, pick_device, seed_all, weights_of
+from frostnas.engine import Recipe, Workspace, pick_device, seed_all, weights_of
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.quant import Scheme
@@ -113,7 +113,8 @@ class Bench:
     def _train(self, name: str, seed: int, overrides: Sequence[str]) -> float:
         config, spec = self._config(seed, *overrides), self.space.decode(parse_arch(name))
         with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-            result, _ = training.run(config, self.data, spec, workspace)
+            recipe, start = Recipe.of(config, "train"), config.train.weights and Path(config.train.weights)
+            result, _ = training.run(recipe, config.train, self.data, spec, workspace, "", start=start)
         return result.fake_quant.test
 
     def _train_on(self, name: str, weights: dict[str, Tensor]) -> float:
@@ -167,7 +168,7 @@ class Bench:
         model = Supernet(self.space, Scheme(), share_weights=search.share_weights)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(self.data.train), search.batch_size, shuffled=True)
-        trainer = SupernetTrainer(model, UniformPaths(self.space, config.seed), config, steps)
+        trainer = SupernetTrainer(model, UniformPaths(self.space, config.seed), Recipe.of(config, "search_net"), steps)
         with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
             train(trainer, self.data, workspace, "")
         return Scorer(model, self.data, search.batch_size, search.recalibration_batches, config.seed)

@@ -14,6 +14,7 @@ adds little. It is what one free core would give; what several cores do at once 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import tempfile
 import time
@@ -32,17 +33,16 @@ from torchvision.transforms import v2
 
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import keep_freed_memory, make_optimizer
+from frostnas.engine import Recipe, Saver, Workspace, keep_freed_memory, make_optimizer
 from frostnas.engine.progress import progress_bar
 from frostnas.nets import Net, zoo_spec
-from frostnas.quant import Scheme
-from frostnas.training.saver import Saver
 from frostnas.training.stage import train_epoch
 from frostnas.training.trainer import Trainer
 from qat_peers import Parts, PlainNet
 
 RESULTS = Path(__file__).parent / "results" / "train_throughput.csv"
 NET, CPU = "frostnet_small_1_0", torch.device("cpu")
+log = logging.getLogger("frostnas")
 KEY = ["clock", "over", "variant"]
 BATCH, LARGE_BATCH = 64, 32
 PICTURES, PICTURE_SIZE, QUALITY = 240, (500, 375), 90
@@ -73,12 +73,13 @@ def frostnas_epoch(overrides: tuple[str, ...], folder: Path, batch: int, data: S
     """
     config = compose_config([*overrides, "train.frozen_epochs=0", f"train.batch_size={batch}"])
     spec = zoo_spec(NET, classes=len(data.format.classes), image_size=data.format.image_size)
-    net = Net(spec, Scheme.of(config.quant)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(net, config, len(data.train) // batch, spec.head.classes)
+    recipe = Recipe.of(config, "train")
+    net = Net(spec, recipe.scheme).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer(net, recipe, config.train, len(data.train) // batch, spec.head.classes)
 
     def work() -> int:
         with progress_bar(None, "", trainer.steps_per_epoch) as bar:
-            train_epoch(trainer, data, bar, Saver(trainer, folder / "train.pt", ""))
+            train_epoch(trainer, data, bar, Saver(Workspace(folder, None, log), "train.pt", ""))
         trainer.progress.next_epoch()
         return len(data.train)
 

@@ -31,7 +31,7 @@ FROST = LayerSpec(BlockSpec(), 40, 2)
 
 def net_result() -> NetResult:
     net = NetSpec("n", 32, StemSpec(16, 1), (FROST, replace(FROST, stride=1)), HeadSpec(256, classes=10))
-    return NetResult(net, "evolution", 2.0, 1.9, "a CPU", 0.95, 17, 0, 1.5)
+    return NetResult(net, "evolution", 2.0, 1.9, "a CPU", 0.95, False, 17, 0, 1.5)
 
 
 def test_an_artifact_reads_back_as_it_was_written(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,19 +17,19 @@ from frostnas.config.compose import compose_config
 from frostnas.config.data import AugmentConfig
 from frostnas.data import Splits
 from frostnas.data.memory import MemoryImages
-from frostnas.engine import Workspace
+from frostnas.engine import Recipe, Workspace
 from frostnas.errors import InputError
 from frostnas.search import block as search_block
-from frostnas.search.block import costs, journal, seed
+from frostnas.search.block import costs, seed
 from frostnas.search.block.costs import SlotCosts, measure_costs
 from frostnas.search.block.plan import survivors
-from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.seed import halves
 from frostnas.search.block.supernet.mixture import Architecture
-from frostnas.search.block.trials import train as compare
 from frostnas.search.block.trials.proxy import proxy_spec
+from frostnas.search.block.trials.train import Scores, Trial, train_alone
 from frostnas.search.block.verdict import entropy, margin, slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace, block_code, parse_block
+from tests.watched import Killed, Watched
 
 TINY = [
     "search_block.batch_size=16",
@@ -86,9 +85,25 @@ def config_of(*overrides: str) -> Config:
     return compose_config([*TINY, *overrides])
 
 
-def search(folder: Path, *overrides: str) -> BlockResult:
+def search(folder: Path, *overrides: str, data: Splits = DATA, trial: Trial = train_alone) -> BlockResult:
+    """The whole stage."""
     with Workspace.open(folder, quiet=True) as workspace:
-        return search_block.run(config_of(*overrides), DATA, measure, workspace)
+        return search_block.run(config_of(*overrides), data, measure, workspace, trial)
+
+
+def killed(folder: Path, *overrides: str, data: Splits = DATA, trial: Trial = train_alone) -> None:
+    """The stage until something kills it, with a checkpoint after every step."""
+    with Workspace.open(folder, quiet=True, checkpoint_s=0.0) as workspace, pytest.raises(Killed):
+        search_block.run(config_of(*overrides), data, measure, workspace, trial)
+
+
+def scoring(loss: Callable[[BlockSpec], float]) -> Trial:
+    """A training that is over at once and ends in a made-up loss."""
+
+    def trial(recipe: Recipe, spec: NetSpec, data: Splits) -> Iterator[Scores | None]:
+        yield Scores(0.5, 0.5, loss(spec.layers[0].block))
+
+    return trial
 
 
 def timeless(result: BlockResult) -> BlockResult:
@@ -120,37 +135,29 @@ def test_warm_up_moves_no_architecture_weight_and_the_search_moves_all(result: B
         assert last.probabilities[slot] != first.probabilities[slot]
 
 
-class Watched(Searcher):
-    """Notes the images of every batch by their numbers."""
-
-    seen: list[tuple[Tensor, Tensor]]
-
-    def step(self, weights_batch: tuple[Tensor, Tensor], arch_batch: tuple[Tensor, Tensor]) -> None:
-        def numbers(batch: tuple[Tensor, Tensor]) -> Tensor:
-            return (batch[0][:, 0, 0, 0] * 0.25 * 255 + 0.5 * 255).round().long()
-
-        Watched.seen.append((numbers(weights_batch), numbers(arch_batch)))
-        super().step(weights_batch, arch_batch)
+def batches_of(folder: Path) -> tuple[list[Tensor], list[Tensor]]:
+    """The numbers of the images in every batch of a search: of those for the weights, and for the architecture."""
+    train = Watched(DATA.train)
+    search(folder, data=replace(DATA, train=train), trial=scoring(lambda block: 0.0))
+    weights, architecture = (part.seen for part in train.parts if part.seen)
+    return list(map(numbers, weights)), list(map(numbers, architecture))
 
 
-def test_weights_and_architecture_learn_from_different_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Watched.seen = []
-    monkeypatch.setattr(seed, "Searcher", Watched)
-    search(tmp_path)
-    weights = {int(number) for batch, _ in Watched.seen for number in batch}
-    architecture = {int(number) for _, batch in Watched.seen for number in batch}
+def numbers(batch: tuple[Tensor, Tensor]) -> Tensor:
+    return (batch[0][:, 0, 0, 0] * 0.25 * 255 + 0.5 * 255).round().long()
+
+
+def test_weights_and_architecture_learn_from_different_images(tmp_path: Path) -> None:
+    weights, architecture = (set(torch.cat(batches).tolist()) for batches in batches_of(tmp_path))
     assert not weights & architecture
-    assert weights | architecture == set(range(96))
+    assert len(weights) == len(architecture) == 48
 
 
-def test_architecture_steps_see_every_held_out_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Watched.seen = []
-    monkeypatch.setattr(seed, "Searcher", Watched)
-    search(tmp_path)
-    steps = len(Watched.seen) // 3
-    for epoch in range(3):
-        batches = [batch for _, batch in Watched.seen[epoch * steps : (epoch + 1) * steps]]
-        assert len(torch.cat(batches).unique()) == 48
+def test_architecture_steps_see_every_held_out_batch(tmp_path: Path) -> None:
+    _, batches = batches_of(tmp_path)
+    steps = len(batches) // 2
+    for epoch in range(2):
+        assert len(torch.cat(batches[epoch * steps : (epoch + 1) * steps]).unique()) == 48
 
 
 def test_halves_are_equal_and_share_nothing() -> None:
@@ -158,39 +165,32 @@ def test_halves_are_equal_and_share_nothing() -> None:
     assert len(first) == len(second) == 48
 
 
-def test_the_best_epoch_is_taken_not_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The blocks of all epochs are trained alone; here an early one is made the best."""
-    ahead = iter([(0,) * 6, (1, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 1, 0)])
-    monkeypatch.setattr(Architecture, "best", lambda self: now[0])
-    now = [next(ahead)]
-    former = seed.SeedSearch._row
-
-    def row(self: seed.SeedSearch) -> Any:
-        now[0] = next(ahead)
-        return former(self)
-
-    monkeypatch.setattr(seed.SeedSearch, "_row", row)
-    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
-    found = search(tmp_path, "search_block.float_epochs=0", "search_block.epochs=3")
+def test_the_best_epoch_is_taken_not_the_last(tmp_path: Path) -> None:
+    """The blocks of all epochs are trained alone; here that of the first is made the best."""
+    words = ("search_block.float_epochs=0", "search_block.epochs=4", "search_block.arch_lr=0.5")
+    first, *_, last = search(tmp_path / "any", *words, trial=scoring(lambda block: 0.0)).history
+    assert first.block != last.block
+    found = search(tmp_path / "run", *words, trial=scoring(lambda block: 1000.0 * (block_code(block) != first.block)))
     assert found.seeds[0].best_epoch == 1
-    assert found.block == BlockSpace(config_of().space.block).decode((1, 1, 1, 1, 1, 1))
+    assert block_code(found.block) == first.block
     assert any("not the best alone" in line for line in found.warnings)
 
 
-def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    built: list[Any] = []
-    plain = compare.Net
-    monkeypatch.setattr(compare, "Net", lambda spec, scheme: built.append((spec, scheme)) or plain(spec, scheme))
-    found = search(tmp_path, "quant.weight_bits=7", "quant.averaging=0.05")
-    for spec, scheme in built:
-        assert (scheme.weight_bits, scheme.averaging) == (7, 0.05)
+def test_the_found_block_is_trained_with_the_settings_it_was_searched_with(tmp_path: Path) -> None:
+    built: list[tuple[Recipe, NetSpec]] = []
+
+    def trial(recipe: Recipe, spec: NetSpec, data: Splits) -> Iterator[Scores | None]:
+        built.append((recipe, spec))
+        return train_alone(recipe, spec, data)
+
+    found = search(tmp_path, "quant.weight_bits=7", "quant.averaging=0.05", trial=trial)
+    for recipe, spec in built:
+        assert (recipe.scheme.weight_bits, recipe.scheme.averaging) == (7, 0.05)
         assert (spec.stem.channels, spec.head.channels, spec.image_size, spec.head.classes) == (16, 16, 8, 2)
     one = found.seeds[0]
     before = [parse_block(code) for code in (*one.finalists, *one.finals)]
     compared = [contender.block for contender in found.comparison]
-    assert [spec.layers[0].block for spec, _ in built] == [*before, *compared]
+    assert [spec.layers[0].block for _, spec in built] == [*before, *compared]
 
 
 def test_longer_searches_end_elsewhere(result: BlockResult, tmp_path: Path) -> None:
@@ -212,15 +212,9 @@ def likeliest(probabilities: Mapping[str, tuple[float, ...]]) -> BlockSpec:
 
 
 @pytest.mark.parametrize("option", ["search_block.order=2", "search_block.paths=sampled"])
-def test_nothing_asks_for_cuda(option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def refuse() -> None:
-        raise Killed
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cuda, "_lazy_init", refuse)
-    with pytest.raises(Killed):
-        torch.zeros(1).cuda()
+def test_nothing_asks_for_cuda(option: str, tmp_path: Path) -> None:
     search(tmp_path, option, "search_block.epochs=1", "search_block.random_blocks=0")
+    assert not torch.cuda.is_initialized()
 
 
 def test_the_latency_term_has_a_gradient_in_every_slot_and_can_decide_alone(tmp_path: Path) -> None:
@@ -243,10 +237,6 @@ def test_expected_latency_is_the_mean_over_blocks() -> None:
     assert costs.expected_ms(arch.probabilities()).item() == pytest.approx(average, rel=1e-5)
     assert costs.mean_ms() == pytest.approx(average)
     assert costs.predict_ms(space, space.decode((0,) * 6)) == measure([cheap_net(space.decode((0,) * 6))])[0]
-
-
-class Killed(Exception):
-    """Stands for kill -9."""
 
 
 @pytest.fixture(scope="module")
@@ -273,49 +263,24 @@ PROGRESSIVE = ("search_block.progressive=true", "search_block.epochs=3", "search
     ],
 )
 def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    uninterrupted: Callable[..., BlockResult],
-    overrides: tuple[str, ...],
-    steps: int,
-    of: int,
+    tmp_path: Path, uninterrupted: Callable[..., BlockResult], overrides: tuple[str, ...], steps: int, of: int
 ) -> None:
-    whole = uninterrupted(*overrides)
-    monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
-    plain, left = Searcher.step, [steps]
-
-    def step(self: Searcher, *batches: Any) -> None:
-        if left[0] == 0:
-            raise Killed
-        left[0] -= 1
-        plain(self, *batches)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Searcher, "step", step)
-        with pytest.raises(Killed):
-            search(tmp_path, *overrides)
-    done: list[int] = []
-    monkeypatch.setattr(Searcher, "step", lambda self, *batches: done.append(1) or plain(self, *batches))
-    assert timeless(search(tmp_path, *overrides)) == timeless(whole)
-    assert len(done) == of - steps
+    """A step takes a batch for the weights and one for the architecture."""
+    whole, train = uninterrupted(*overrides), Watched(DATA.train)
+    killed(tmp_path, *overrides, data=replace(DATA, train=Watched(DATA.train, 2 * steps, counts=False)))
+    assert timeless(search(tmp_path, *overrides, data=replace(DATA, train=train))) == timeless(whole)
+    weights = [part for number, part in enumerate(train.parts) if number % 2 == 0]
+    assert sum(len(part.seen) for part in weights) == of - steps
 
 
-def reuse_is_better(self: seed.SeedSearch, bar: Any, use: str, epochs: int, number: int, block: BlockSpec) -> float:
-    return 1000.0 * (block.reuse == "none")
+REUSE_IS_BETTER = scoring(lambda block: 1000.0 * (block.reuse == "none"))
+FROST_IS_BETTER = scoring(lambda block: 1000.0 * (block != parse_block("frost")))
 
 
-def frost_is_better(self: seed.SeedSearch, bar: Any, use: str, epochs: int, number: int, block: BlockSpec) -> float:
-    return 1000.0 * (block != parse_block("frost"))
-
-
-def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(tmp_path: Path) -> None:
     """The latency term decides the architecture alone; of all 96 blocks, those with reuse are better."""
-    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
-    found = search(
-        tmp_path, "search_block.refinements=95", "search_block.arch_lr=0.3", "search_block.latency_weight=100"
-    )
+    words = ("search_block.refinements=95", "search_block.arch_lr=0.3", "search_block.latency_weight=100")
+    found = search(tmp_path, *words, trial=REUSE_IS_BETTER)
     assert parse_block(found.history[-1].block).reuse == "none"
     assert found.block.reuse == "squeeze_2"
     assert any(line.startswith("reuse: squeeze_2 was better when trained alone") for line in found.warnings)
@@ -324,22 +289,19 @@ def test_a_block_beside_the_finalists_wins_where_it_is_better_alone(
 
 def test_half_of_the_finalists_owe_nothing_to_the_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """However sure it is: here it would never draw a block with reuse."""
-    monkeypatch.setattr(seed.SeedSearch, "_loss", reuse_is_better)
     monkeypatch.setattr(seed, "drawn", lambda space, *_: [block for block in space if block.reuse == "none"])
-    found = search(tmp_path, "search_block.finalists=20")
+    found = search(tmp_path, "search_block.finalists=20", trial=REUSE_IS_BETTER)
     finalists = list(map(parse_block, found.seeds[0].finalists))
     assert len(set(finalists)) == 20
     assert any(block.reuse == "squeeze_2" for block in finalists[10:])
     assert found.block.reuse == "squeeze_2"
 
 
-def test_published_blocks_meet_the_best_finalists_and_the_result_says_who_won(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_published_blocks_meet_the_best_finalists_and_the_result_says_who_won(tmp_path: Path) -> None:
     names = ("frost", "mobilenet_v2", "mobilenet_v3")
     space = ("space.block.reuse=[none,squeeze_4]", "space.block.expand=[3,6]", "space.block.activation=[relu,relu6]")
-    monkeypatch.setattr(seed.SeedSearch, "_loss", frost_is_better)
-    found = search(tmp_path, *space, f"search_block.published=[{','.join(names)}]", "search_block.finals=2")
+    words = (f"search_block.published=[{','.join(names)}]", "search_block.finals=2")
+    found = search(tmp_path, *space, *words, trial=FROST_IS_BETTER)
     one = found.seeds[0]
     own = sorted(one.finalists, key=one.finalists.__getitem__)[:2]
     frost, v2 = (block_code(parse_block(name)) for name in names[:2])  # the third is no block of this space
@@ -351,69 +313,54 @@ def test_published_blocks_meet_the_best_finalists_and_the_result_says_who_won(
     )
 
 
+class Trials:
+    """`train_alone` for a number of networks, and a list of them."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+        self.trained: list[tuple[int, NetSpec]] = []
+
+    def __call__(self, recipe: Recipe, spec: NetSpec, data: Splits) -> Iterator[Scores | None]:
+        if len(self.trained) == self.most:
+            raise Killed
+        self.trained.append((recipe.seed, spec))
+        return train_alone(recipe, spec, data)
+
+
 @pytest.mark.parametrize("after", [2, 6, 9])
-def test_killed_among_the_finalists_it_trains_none_twice(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, after: int
-) -> None:
+def test_killed_among_the_finalists_it_trains_none_twice(tmp_path: Path, after: int) -> None:
     """Of 3 finalists, 3 more and 2 finals for each of two seeds, some the same, so many are done before."""
-    overrides = (
-        "search_block.finalists=3",
-        "search_block.refinements=3",
-        "search_block.finals=2",
-        "search_block.random_blocks=0",
-        "search_block.seeds=2",
-    )
-    trained: list[tuple[int, NetSpec]] = []
-    plain, limit = compare.train_alone, [after]
-
-    def some(config: Config, spec: NetSpec, data: Splits) -> Iterator[Any]:
-        if len(trained) == limit[0]:
-            raise Killed
-        trained.append((config.seed, spec))
-        return plain(config, spec, data)
-
-    monkeypatch.setattr(seed, "train_alone", some)
-    with pytest.raises(Killed):
-        search(tmp_path / "killed", *overrides)
-    limit[0] = -1
-    resumed = search(tmp_path / "killed", *overrides)
-    different = [{code for one in resumed.seeds for code in getattr(one, kind)} for kind in ("finalists", "finals")]
-    assert len(trained) == len(set(trained)) == sum(map(len, different))
-    assert timeless(resumed) == timeless(search(tmp_path / "whole", *overrides))
+    words = ("finalists=3", "refinements=3", "finals=2", "random_blocks=0", "seeds=2")
+    overrides = [f"search_block.{word}" for word in words]
+    first, then, whole = Trials(after), Trials(), Trials()
+    killed(tmp_path / "killed", *overrides, trial=first)
+    resumed = search(tmp_path / "killed", *overrides, trial=then)
+    assert timeless(resumed) == timeless(search(tmp_path / "whole", *overrides, trial=whole))
+    assert first.trained + then.trained == whole.trained
+    finals = len(whole.trained) - len(resumed.comparison)
+    assert len(set(whole.trained[:finals])) == finals
 
 
-def test_killed_in_the_comparison_it_trains_no_block_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = search(tmp_path / "whole")
-    plain, trained = compare.train_alone, []
-
-    def some(config: Config, spec: NetSpec, data: Splits) -> Iterator[Any]:
-        if len(trained) == 2:
-            raise Killed
-        trained.append(spec)
-        return plain(config, spec, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("frostnas.search.block.stage.train_alone", some)
-        with pytest.raises(Killed):
-            search(tmp_path / "killed")
-    assert timeless(search(tmp_path / "killed")) == timeless(whole)
+def test_killed_in_the_comparison_it_trains_no_block_twice(tmp_path: Path) -> None:
+    whole = Trials()
+    result = search(tmp_path / "whole", trial=whole)
+    first, then = Trials(len(whole.trained) - 3), Trials()
+    killed(tmp_path / "killed", trial=first)
+    assert timeless(search(tmp_path / "killed", trial=then)) == timeless(result)
+    assert first.trained + then.trained == whole.trained
 
 
-def test_costs_measured_another_way_are_not_gone_on_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_costs_measured_another_way_are_not_gone_on_from(tmp_path: Path) -> None:
     measured: list[int] = []
 
-    def killed(self: Searcher, *batches: Any) -> None:
-        raise Killed
+    def counted(specs: Sequence[NetSpec]) -> list[float]:
+        measured.append(1)
+        return measure(specs)
 
-    monkeypatch.setattr(Searcher, "step", killed)
     for threads, times in ((1, 1), (1, 1), (2, 2)):
+        mortal = replace(DATA, train=Watched(DATA.train, 0, counts=False))
         with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(Killed):
-            search_block.run(
-                config_of(f"latency.threads={threads}"),
-                DATA,
-                lambda specs: measured.append(1) or measure(specs),
-                workspace,
-            )
+            search_block.run(config_of(f"latency.threads={threads}"), mortal, counted, workspace)
         assert len(measured) == times * costs.SESSIONS
 
 

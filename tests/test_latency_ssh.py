@@ -17,21 +17,14 @@ from frostnas.errors import InputError
 from frostnas.latency import MeasuringError, agent, this_host
 from frostnas.latency.job import Job
 from frostnas.latency.models import network_model
+from frostnas.latency.said import Facts, Readiness
 from frostnas.latency.targets import open_target, preflight
 from frostnas.latency.targets.connection import Connection
 from frostnas.quant import Scheme
 from tests.latency_parts import NET
 from tests.local_sshd import SSHD, drop_connections, running_sshd
 
-FACTS = {
-    "machine": "aarch64",
-    "cpu": "a board",
-    "python": "3.11.2",
-    "runtime": "onnxruntime",
-    "runtime_version": "1.22",
-    "governor": "ondemand",
-    "emulated": False,
-}
+FACTS = Facts("aarch64", "a board", (), "Linux", False, "onnxruntime", "1.22", "3.11.2", "ondemand")
 needs_sshd = pytest.mark.skipif(SSHD is None, reason="needs sshd (apt install openssh-server)")
 
 
@@ -215,7 +208,7 @@ def test_what_slows_a_board_down_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     monkeypatch.setattr(agent, "read_text", lambda path: shown.get(path, ""))
     monkeypatch.setattr(agent.glob, "glob", lambda pattern: ["/fan", "/cpu"])
-    said = list(preflight.describe({"facts": FACTS, "free_bytes": 1e9, "throttled": agent.throttled()}))
+    said = list(preflight.describe(Readiness(FACTS, {}, tuple(agent.throttled()), 10**9, {})))
     assert "governor is ondemand" in said[1]
     assert [line.partition("full speed: ")[2] for line in said[2:]] == [
         "it is being cooled by a lower clock (thermal-cpufreq-0)",
@@ -235,4 +228,4 @@ def test_what_slows_a_board_down_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_what_a_far_python_is_refused_for(facts: dict[str, str], lacking: dict[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        preflight.refuse({"facts": FACTS | facts, "lacking": lacking}, TargetConfig(host="board"))
+        preflight.refuse(Readiness(replace(FACTS, **facts), lacking, (), 10**9, {}), TargetConfig(host="board"))

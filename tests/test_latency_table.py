@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,20 +76,6 @@ def test_a_prediction_that_is_the_same_for_all_networks_ranks_none() -> None:
     assert fit.hot == fit.round_robin == 0
     assert calibration.validate(fit, [Sample(1, 2, 8, 1.5), Sample(2, 3, 8, 2.5)]).spearman == 0
     assert calibration.validate(fit, [Sample(1, 2, 8, 1.5), Sample(2, 3, 8, 1.5)]).spearman == 0
-
-
-def test_the_expectation_of_certain_choices_is_the_prediction_and_has_the_costs_as_gradient() -> None:
-    made = table(4)
-    candidates = [[workload] * 2 for workload in NET.workloads()]
-    certain = [torch.tensor([1.0, 0.0], requires_grad=True) for _ in candidates]
-    expected_ms = made.expected_ms(candidates, certain)
-    assert expected_ms.item() == pytest.approx(made.predict_ms(NET))
-    expected_ms.backward()
-    for weights, (workload, _) in zip(certain, candidates, strict=True):
-        assert weights.grad is not None
-        assert weights.grad.tolist() == pytest.approx([made.workload_ms(workload)] * 2)
-    with pytest.raises(InputError, match="no workload"):
-        table(3).expected_ms(candidates, certain)
 
 
 def test_shares_add_up_over_networks_of_any_size() -> None:

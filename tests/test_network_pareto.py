@@ -16,7 +16,7 @@ from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.scoring import Score
 from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import arch_name
-from tests.test_network_space import table_of, tiny
+from tests.search_parts import table_of, tiny
 
 
 @given(accuracies=st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=4, max_size=4))
@@ -26,9 +26,9 @@ def test_no_network_is_faster_and_as_accurate_as_one_on_the_front(accuracies: li
     archs = [space.draw(rng) for _ in accuracies]
     scores = {arch_name(arch): Score(top1, -1.0) for arch, top1 in zip(archs, accuracies, strict=True)}
     rows = pareto_rows(task, scores, archs[0])
-    assert [row.predicted_ms for row in rows] == sorted(row.predicted_ms for row in rows)
+    assert [row.latency_ms for row in rows] == sorted(row.latency_ms for row in rows)
     for row in rows:
-        beaten = any(other.predicted_ms < row.predicted_ms and other.top1 >= row.top1 for other in rows)
+        beaten = any(other.latency_ms < row.latency_ms and other.top1 >= row.top1 for other in rows)
         assert row.on_front != beaten
     assert [row.network for row in rows if row.picked] == [arch_name(archs[0])]
 
@@ -37,14 +37,14 @@ def test_no_network_is_faster_and_as_accurate_as_one_on_the_front(accuracies: li
 def artifacts() -> tuple[NetResult, list[ParetoRow]]:
     net = tiny().sample(random.Random(0))
     rows = [ParetoRow(str(n), 0.1 * n, 0.5 + 0.05 * (n % 4), n % 4 == 0, n == 4) for n in range(8)]
-    return NetResult(net, "evolution", 0.5, 0.4, "a CPU", 0.6, 8, 0, 1.0), rows
+    return NetResult(net, "evolution", 0.5, 0.4, "a CPU", 0.6, False, 8, 0, 1.0), rows
 
 
 def test_the_plot_shows_every_network_the_front_the_budget_and_the_pick(
     artifacts: tuple[NetResult, list[ParetoRow]],
 ) -> None:
     result, rows = artifacts
-    alone = ParetoRow("frostnet_small_0.5", 0.6, 0.7, on_front=False, picked=False, alone=True)
+    alone = ParetoRow("frostnet_small_0.5", 0.6, 0.7, on_front=False, picked=False, measured=True, alone=True)
     axes = pareto_figure(result, [*rows, alone]).axes[0]
     words = {text.get_text() for text in axes.get_legend().get_texts()}
     assert words == {"scored", "front", "budget", "pick", "trained alone"}

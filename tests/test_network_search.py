@@ -11,15 +11,13 @@ import pytest
 import torch
 
 from frostnas.artifacts import BlockSpec, LatencyTable
-from frostnas.config import BudgetConfig, Config, NetworkSpaceConfig
-from frostnas.config.compose import compose_config
+from frostnas.config import BudgetConfig, NetworkSpaceConfig
 from frostnas.data import Splits, load
 from frostnas.engine import Workspace, seed_all, weights_digest
 from frostnas.errors import InputError
 from frostnas.nets import Net, count
 from frostnas.quant import ConvBN, QuantState, Scheme, set_state
 from frostnas.search import net
-from frostnas.search.net import loop
 from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
@@ -30,26 +28,8 @@ from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import Arch, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.trellis import path_cost
-from tests.test_network_space import BLOCKS, table_of, tiny
-
-TINY = (
-    "data.image_size=8",
-    "space.network.stem_channels=8",
-    "space.network.widths=[16,24]",
-    "space.network.depths=[2,2]",
-    "space.network.strides=[1,2]",
-    "space.network.head_channels=32",
-    "search_net.float_epochs=1",
-    "search_net.epochs=2",
-    "search_net.population=4",
-    "search_net.generations=2",
-    "search_net.front_networks=3",
-    "search_net.recalibration_batches=1",
-)
-
-
-def tiny_config(*overrides: str) -> Config:
-    return compose_config([*TINY, *overrides])
+from tests.search_parts import BLOCKS, space_of, table_of, tiny, tiny_config
+from tests.watched import Killed, Watched
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +37,6 @@ def data() -> Splits:
     splits = load(tiny_config().data, torch.device("cpu"))
     some = torch.arange(256)
     return replace(splits, train=splits.train.subset(some), val=splits.val.subset(some[:100]))
-
-
-def space_of(config: Config) -> NetworkSpace:
-    return NetworkSpace(config.space.network, BlockSpec(), config.data.image_size, 10)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +206,8 @@ def test_random_search_can_train_networks_alone_at_the_supernets_cost(
     Net(result.net).load_state_dict(weights)
     assert (again.rows, again.result.weights_sha256) == (rows, weights_digest(weights))
     assert [row.network for row in rows if row.picked] == [result.net.name]
-    assert all(0.97 * result.budget_ms <= row.predicted_ms <= result.budget_ms for row in rows)
+    assert all(0.97 * result.budget_ms <= row.latency_ms <= result.budget_ms for row in rows)
+    assert result.alone and all(row.alone and not row.measured for row in rows)
     epochs = [path.read_text().count("\n") - 1 for path in tmp_path.glob("alone/*/metrics/search-net.csv")]
     assert epochs == [2, 2]  # of 4 that a supernet would take
 
@@ -275,44 +252,26 @@ def test_resources_add_up_to_those_of_the_whole_network() -> None:
     assert sum(counter.macs(part) for part in spec.workloads()) == count(spec).macs
 
 
-class Stop(Exception):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize(
-    ("strategy", "after"), [("evolution", 3), ("evolution", 14), ("gradient", 10), ("reinforce", 15), ("random", 16)]
+    ("strategy", "batches"), [("evolution", 3), ("evolution", 16), ("gradient", 10), ("reinforce", 17), ("random", 18)]
 )
 def test_a_killed_search_goes_on_to_the_same_network(
-    strategy: str, after: int, data: Splits, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    strategy: str, batches: int, data: Splits, table: LatencyTable, tmp_path: Path
 ) -> None:
-    """12 training steps (a checkpoint after each), then networks are scored."""
+    """12 training steps (a checkpoint after each), then networks are scored, on a batch each."""
     config = tiny_config(f"search_net={strategy}")
-    monkeypatch.setattr("frostnas.search.net.saving.CHECKPOINT_SECONDS", 0.0)
+    lives: list[None] = [None] * batches
+    mortal = replace(data, train=Watched(data.train, lives), val=Watched(data.val, lives))
     with Workspace.open(tmp_path / "whole", quiet=True) as workspace:
         whole = net.run(config, data, BlockSpec(), table, workspace)
-    with Workspace.open(tmp_path / "killed", quiet=True) as workspace:
-        with monkeypatch.context() as patch, pytest.raises(Stop):
-            patch.setattr("frostnas.search.net.saving.Saver.after_step", stopping_after(after))
-            net.run(config, data, BlockSpec(), table, workspace)
+    with Workspace.open(tmp_path / "killed", quiet=True, checkpoint_s=0.0) as workspace:
+        with pytest.raises(Killed):
+            net.run(config, mortal, BlockSpec(), table, workspace)
         resumed = net.run(config, data, BlockSpec(), table, workspace)
     assert resumed[1] == whole[1]
     assert replace(resumed[0], seconds=0.0) == replace(whole[0], seconds=0.0)
     files = [(tmp_path / name / "metrics" / "search-net.csv").read_text() for name in ("whole", "killed")]
     assert files[0] == files[1]
-
-
-def stopping_after(steps: int) -> Callable[[net.saving.Saver], None]:  # type: ignore[name-defined]
-    """`Saver.after_step` that saves, and raises at its call number ``steps``."""
-    calls = 0
-
-    def after_step(self: object) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == steps:
-            raise Stop
-        self.save()  # type: ignore[attr-defined]
-
-    return after_step
 
 
 def test_an_impossible_budget_names_the_fastest_network(table: LatencyTable) -> None:
@@ -335,19 +294,14 @@ def test_a_budget_above_the_slowest_network_is_said(data: Splits, table: Latency
     assert "above the slowest network" in (tmp_path / "frostnas.log").read_text()
 
 
-def test_several_targets_share_one_supernet(
-    data: Splits, table: LatencyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny_config()
-    trained: list[object] = []
-    whole = loop.train
-    monkeypatch.setattr("frostnas.search.net.stage.train", lambda *args: (trained.append(args), whole(*args)))
+def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
+    config, train = tiny_config(), Watched(data.train)
     targets = [
         Goal(table, BudgetConfig(fraction=0.3)),
         Goal(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
     ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        found = search(config, data, BlockSpec(), targets, workspace)
-    assert len(trained) == 1
+        found = search(config, replace(data, train=train), BlockSpec(), targets, workspace)
+    assert len(train.seen) == 12 + 1  # of three epochs, and for the statistics of those that are scored
     for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms

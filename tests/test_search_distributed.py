@@ -16,14 +16,13 @@ from torch import distributed as dist
 from torch import multiprocessing
 
 from frostnas.artifacts import Provenance, save, write_rows
-from frostnas.engine import seed_all
+from frostnas.engine import Recipe, seed_all
 from frostnas.engine.distributed import World
 from frostnas.quant import Scheme
 from frostnas.search.net.policy import UniformPaths
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.training import SupernetTrainer
-from tests.test_network_search import TINY, space_of, tiny_config
-from tests.test_network_space import table_of
+from tests.search_parts import TINY, space_of, table_of, tiny_config
 
 KEYS = ["data.test_fraction=0.6", "search_net.float_epochs=1", "search_net.epochs=1", "block=frost", "device=cpu"]
 KEYS += ["target_cpu=test"]  # the made-up table's
@@ -36,7 +35,9 @@ def trained(rank: int, size: int, folder: Path) -> None:
     config = tiny_config("search_net.optim.lr=0.02", "space.network.dropout=0.0")
     seed_all(0)
     supernet = Supernet(space_of(config), Scheme()).double()
-    trainer = SupernetTrainer(supernet, UniformPaths(supernet.space, 0), config, 5, World(rank, size))
+    trainer = SupernetTrainer(
+        supernet, UniformPaths(supernet.space, 0), Recipe.of(config, "search_net"), 5, World(rank, size)
+    )
     supernet.train()
     noise = torch.Generator().manual_seed(0)
     for _ in range(5):

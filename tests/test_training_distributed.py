@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,12 @@ from torch import distributed as dist
 import frostnas
 from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, TrainResult, load, save
 from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
-from frostnas.engine import seed_all
+from frostnas.engine import Recipe, Saver, Workspace, seed_all
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import SharedBatchNorm
 from frostnas.errors import InputError
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme
-from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
 
 NET = frostnas.NetSpec(
@@ -50,7 +50,7 @@ def train(run_dir: Path, net: Path, processes: int, *more: str) -> dict[str, tor
 
 @pytest.fixture
 def net_json(tmp_path: Path) -> Path:
-    save(tmp_path / "net.json", NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, 1, 0, 0.0), Provenance())
+    save(tmp_path / "net.json", NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, False, 1, 0, 0.0), Provenance())
     return tmp_path / "net.json"
 
 
@@ -96,7 +96,8 @@ def all_phases(rank: int, size: int, folder: Path, boost: bool, step: Step) -> T
         dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     seed_all(0)
     config = Config(train=PHASES, quant=QuantConfig(gradboost=GradBoostConfig(enabled=boost)))
-    trainer = Trainer(Net(NET, Scheme()).double(), config, STEPS, 10, World(rank, size))
+    recipe = Recipe.of(config, "train")
+    trainer = Trainer(Net(NET, Scheme()).double(), recipe, PHASES, STEPS, 10, World(rank, size))
     noise = torch.Generator().manual_seed(0)
     for state in (QuantState.OBSERVE, QuantState.FAKE, QuantState.FAKE, QuantState.FROZEN):
         trainer.begin_epoch()
@@ -152,17 +153,15 @@ def test_processes_with_gradboost_stay_equal_to_the_bit(tmp_path: Path) -> None:
 
 def resuming(rank: int, size: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
-    trainer = Trainer(Net(NET, Scheme()), Config(train=PHASES), STEPS, 10, World(rank, size))
-    saver = Saver(trainer, folder / f"node{rank}.pt", "the same run")
-    assert not saver.resume()
-    trainer.progress.step = 3
-    saver.save()  # the first process does
-    trainer.progress.step = 0
+    node = Workspace(folder / f"node{rank}", None, logging.getLogger(), writes=rank == 0)
+    saver = Saver(node, "train.pt", "the same run")
+    assert saver.live is None
+    saver.save(lambda: "what the first process wrote")
     with pytest.raises(InputError, match="the processes found different checkpoints"):
-        saver.resume()
+        Saver(node, "train.pt", "the same run")
     if rank:
-        shutil.copy(folder / "node0.pt", saver.path)
-    assert saver.resume()
+        shutil.copy(folder / "node0" / "checkpoints" / "train.pt", saver.path)
+    assert Saver(node, "train.pt", "the same run").live == "what the first process wrote"
     dist.barrier()
     dist.destroy_process_group()
 
@@ -174,9 +173,9 @@ def test_nodes_that_found_different_checkpoints_do_not_go_on(tmp_path: Path) -> 
 DYING = """
 import os, signal, sys, time
 from frostnas.cli import main
-from frostnas.training import saver, trainer
+from frostnas.training import trainer
 
-how, saver.CHECKPOINT_SECONDS = sys.argv.pop(1), 0.0
+how = sys.argv.pop(1)
 step, done = trainer.Trainer.step, 0
 
 def dying(self, *batch):
@@ -213,7 +212,7 @@ def test_a_process_that_dies_or_is_stopped_ends_the_job_and_leaves_a_checkpoint(
     script, run_dir = tmp_path / "dying.py", tmp_path / "run"
     script.write_text(DYING)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), how]
-    words = ["train", f"run_dir={run_dir}", f"net={net_json}", *KEYS, "peer_timeout_s=5"]
+    words = ["train", f"run_dir={run_dir}", f"net={net_json}", *KEYS, "peer_timeout_s=5", "checkpoint_s=0"]
     died = subprocess.run([sys.executable, *torchrun, *words], capture_output=True, text=True, check=False, timeout=240)
     assert died.returncode != 0
     assert said in died.stderr

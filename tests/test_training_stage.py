@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from frostnas.training.phases import phase_of, phases
 from frostnas.training.position import Best
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
@@ -30,13 +30,15 @@ from frostnas.config import (
 )
 from frostnas.data import Splits, load
 from frostnas.data.memory import MemoryImages
-from frostnas.engine import Workspace
+from frostnas.engine import Recipe, TrainingError, Workspace
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.resize import resized
-from frostnas.training import saver, stage
+from frostnas.training.best import Best
 from frostnas.training.mixing import grown_size
-from frostnas.training.trainer import Trainer, TrainingError
+from frostnas.training.stage import shared_top1
+from frostnas.training.trainer import Trainer
+from tests.watched import Killed, Watched
 
 NET = NetSpec(
     "tiny",
@@ -60,15 +62,23 @@ def config_of(train: TrainConfig = TRAIN, **changes: object) -> Config:
     return Config(train=train, data=DataConfig(image_size=8), **changes)  # type: ignore[arg-type]
 
 
-def trained(folder: Path, data: Splits, config: Config) -> tuple[TrainResult, dict[str, Tensor]]:
-    with Workspace.open(folder, quiet=True) as workspace:
-        return training.run(config, data, NET, workspace)
+def recipe_of(train: TrainConfig = TRAIN) -> Recipe:
+    return Recipe.of(config_of(train), "train")
+
+
+def trained(
+    folder: Path, data: Splits, config: Config, *, start: Path | None = None, teacher: Net | None = None
+) -> tuple[TrainResult, dict[str, Tensor]]:
+    """Trained, with a checkpoint after every step."""
+    recipe, options = Recipe.of(config, "train"), config.train
+    with Workspace.open(folder, quiet=True, checkpoint_s=0.0) as workspace:
+        return training.run(recipe, options, data, NET, workspace, str(config), start=start, teacher=teacher)
 
 
 def test_phases_follow_each_other_and_the_schedule_restarts_once() -> None:
-    config = TrainConfig(float_epochs=2, epochs=5, frozen_epochs=2)
-    assert [(phase.name, phase.epochs) for phase in phases(config)] == [("float", 2), ("qat", 3), ("frozen", 2)]
-    seen = [(phase_of(config, epoch)[0].state, phase_of(config, epoch)[1]) for epoch in range(7)]
+    recipe = recipe_of(TrainConfig(float_epochs=2, epochs=5, frozen_epochs=2))
+    assert [(phase.name, phase.epochs) for phase in recipe.phases] == [("float", 2), ("qat", 3), ("frozen", 2)]
+    seen = [(recipe.at(epoch)[0].state, recipe.at(epoch)[1]) for epoch in range(7)]
     observe, fake, frozen = QuantState.OBSERVE, QuantState.FAKE, QuantState.FROZEN
     assert seen == [(observe, 0), (observe, 1), (fake, 0), (fake, 1), (fake, 2), (frozen, 3), (frozen, 4)]
 
@@ -123,30 +133,42 @@ def test_a_training_that_fell_back_says_so(history: list[float], classes: int, s
 
 
 def test_validation_moves_no_range_while_training_observes(data: Splits) -> None:
-    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10, classes=10)
+    trainer = Trainer(Net(NET), recipe_of(), TRAIN, steps_per_epoch=10, classes=10)
     trainer.begin_epoch()
     assert trainer.state is QuantState.OBSERVE
     trainer.step(*next(data.train.batches(32)))
     seen = {name: buffer.clone() for name, buffer in trainer.model.named_buffers()}
-    stage._shared_top1(trainer, data.val)
+    shared_top1(trainer, data.val)
     assert all(torch.equal(buffer, seen[name]) for name, buffer in trainer.model.named_buffers())
 
 
-def test_an_infinite_loss_stops_with_where_and_what_to_do(tmp_path: Path, data: Splits) -> None:
+def test_an_activation_that_is_not_finite_stops_with_where_and_what_to_do(tmp_path: Path, data: Splits) -> None:
     train = replace(TRAIN, optim=OptimConfig(lr=1e30))
-    with pytest.raises(FloatingPointError, match=r"epoch|layer"):
+    said = r"train: layer \S+: .* in epoch 1 \(float\), step 2, learning rate 9.76e\+29; lower train\.optim\.lr or set"
+    with pytest.raises(TrainingError, match=said):
         trained(tmp_path, data, config_of(train))
 
 
-def test_a_loss_that_is_not_a_number_names_the_step(tmp_path: Path, data: Splits) -> None:
-    trainer = Trainer(Net(NET), config_of(), steps_per_epoch=10, classes=10)  # quantizers off: they would notice first
-    pixels, labels = next(data.train.batches(32))
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 \(float\), step 1.*train\.optim\.lr"):
-        trainer.step(pixels * torch.nan, labels)
+def test_a_loss_that_is_not_a_number_names_step_and_layer_and_moves_no_weight(data: Splits) -> None:
+    net = Net(NET)
+    trainer = Trainer(net, recipe_of(), TRAIN, steps_per_epoch=10, classes=10)  # quantizers off: they would see it
+    net.layers[1].expand.conv.weight.data[0] = torch.nan
+    before = net.stem.conv.weight.detach().clone()
+    said = r"the loss is nan, first in layer layers\.1\.expand\S* in epoch 1 \(float\), step 1.*train\.optim\.clip_norm"
+    with pytest.raises(TrainingError, match=said):
+        trainer.step(*next(data.train.batches(32)))
+    assert torch.equal(net.stem.conv.weight, before)
 
 
-class Killed(Exception):
-    """Stands for kill -9: nothing of the run's own clean-up may be needed."""
+def test_after_a_loss_that_is_not_a_number_the_last_good_checkpoint_is_left(tmp_path: Path, data: Splits) -> None:
+    broken = Watched(data.train)
+    broken.corrupt_after = 13
+    with pytest.raises(TrainingError, match=r"in epoch 2 \(qat\), step 4"):
+        trained(tmp_path / "broken", replace(data, train=broken), config_of())
+    _, weights = trained(tmp_path / "broken", data, config_of())
+    _, whole = trained(tmp_path / "whole", data, config_of())
+    assert to_safetensors(weights) == to_safetensors(whole)
+    assert "going on from epoch 2, step 4" in (tmp_path / "broken" / "frostnas.log").read_text()
 
 
 VARIANTS = {
@@ -155,31 +177,21 @@ VARIANTS = {
     "adamw": replace(TRAIN, optim=OptimConfig(name=OptimizerName.adamw, lr=0.003, warmup_epochs=0.5)),
     "rmsprop": replace(TRAIN, optim=OptimConfig(name=OptimizerName.rmsprop_tf, lr=0.003, clip_norm=1.0)),
 }
-STEPS = 30  # 10 an epoch
 
 
 @pytest.mark.parametrize(
     ("variant", "stops"), [("plain", (3, 17)), ("average", (10, 29)), ("adamw", (14,)), ("rmsprop", (22,))]
 )
 def test_a_killed_run_ends_with_the_same_bytes(
-    tmp_path: Path, data: Splits, monkeypatch: pytest.MonkeyPatch, variant: str, stops: tuple[int, ...]
+    tmp_path: Path, data: Splits, variant: str, stops: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(saver, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
     boost = GradBoostConfig(mode=GradBoostMode.released if variant == "adamw" else GradBoostMode.corrected)
     config = config_of(VARIANTS[variant], quant=QuantConfig(gradboost=boost))
     whole, weights = trained(tmp_path / "whole", data, config)
-    step = Trainer.step
-    for stop in stops:
-
-        def stopping(trainer: Trainer, pixels: Tensor, labels: Tensor, stop: int = stop) -> None:
-            if trainer.progress.epoch * 10 + trainer.progress.step == stop:
-                raise Killed
-            step(trainer, pixels, labels)
-
-        monkeypatch.setattr(Trainer, "step", stopping)
+    for former, stop in pairwise((0, *stops)):
+        mortal = replace(data, train=Watched(data.train, stop - former))
         with pytest.raises(Killed):
-            trained(tmp_path / "killed", data, config)
-    monkeypatch.setattr(Trainer, "step", step)
+            trained(tmp_path / "killed", mortal, config)
     resumed, weights_again = trained(tmp_path / "killed", data, config)
     assert to_safetensors(weights) == to_safetensors(weights_again)
     assert replace(resumed, seconds=0) == replace(whole, seconds=0)
@@ -233,8 +245,8 @@ def test_pieces_of_a_batch_give_the_gradient_of_the_whole(data: Splits) -> None:
     for pieces in (1, 3, 64):  # more pieces than images leave fewer pieces
         torch.manual_seed(0)
         net = Net(replace(NET, head=replace(NET.head, dropout=0.0)), Scheme())
-        config = config_of(replace(TRAIN, micro_batches=pieces, optim=OptimConfig(name=OptimizerName.sgd, lr=1.0)))
-        trainer = Trainer(net, config, 10, 10)
+        train = replace(TRAIN, micro_batches=pieces, optim=OptimConfig(name=OptimizerName.sgd, lr=1.0))
+        trainer = Trainer(net, recipe_of(train), train, 10, 10)
         trainer.begin_epoch()
         set_state(net, QuantState.FLOAT)
         net.eval()  # without statistics of the piece at hand
@@ -250,12 +262,9 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path, data:
     first, weights = trained(tmp_path / "first", data, config_of(replace(TRAIN, float_epochs=6)))
     path = tmp_path / "first.safetensors"
     path.write_bytes(to_safetensors(weights))
-    gentle = replace(TRAIN, float_epochs=0, weights=str(path), optim=OptimConfig(lr=1e-6))
-    second, _ = trained(tmp_path / "second", data, config_of(gentle))
+    gentle = replace(TRAIN, float_epochs=0, optim=OptimConfig(lr=1e-6))
+    second, _ = trained(tmp_path / "second", data, config_of(gentle), start=path)
     assert second.fake_quant.val >= first.fake_quant.val - 0.05
-    fingerprint = stage._fingerprint(config_of(gentle), data, NET)
-    path.write_bytes(to_safetensors({name: tensor + 1 for name, tensor in weights.items()}))
-    assert stage._fingerprint(config_of(gentle), data, NET) != fingerprint
 
 
 def test_a_student_learns_from_its_teacher_what_the_labels_deny(tmp_path: Path, data: Splits) -> None:
@@ -269,7 +278,6 @@ def test_a_student_learns_from_its_teacher_what_the_labels_deny(tmp_path: Path, 
     top1 = []
     for weight in (0.0, 1.0):
         config = config_of(replace(TRAIN, float_epochs=16, epochs=4, distill=DistillConfig(weight=weight)))
-        with Workspace.open(tmp_path / str(weight), quiet=True) as workspace:
-            result, _ = training.run(config, wrong, NET, workspace, teacher)
+        result, _ = trained(tmp_path / str(weight), wrong, config, teacher=teacher)
         top1.append(result.fake_quant.val)
     assert top1[0] < 0.2 < 0.4 < top1[1]  # chance is 0.1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 PROFILE = "profile-latency"
+SHARED = ("search-net", "train")  # commands whose work several processes can do together
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
     """Run one command; on failure leave the process with one line and its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _check_processes(command)
         if command == "predict":  # it has no config, and needs no library that reads one
             _predict(words, options)
         else:
@@ -51,6 +53,13 @@ def execute(command: str, words: Sequence[str], options: Options) -> None:
         _leave("interrupted; the same command goes on from here", INTERRUPTED)
     except (RuntimeError, OSError, ArithmeticError) as error:
         _leave(f"failed: {type(error).__name__}: {error}", FAILED)
+
+
+def _check_processes(command: str) -> None:
+    """Refuse several processes of torchrun where each would do all of the work, in one run directory."""
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and command not in SHARED:
+        raise InputError(f"{command}: works in one process; expected torchrun with {' or '.join(SHARED)} alone")
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from frostnas.artifacts import Host, Timing, sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
+from frostnas.latency.said import Report
 
 if TYPE_CHECKING:
     import onnx  # finished files need no more than their bytes
@@ -44,7 +46,7 @@ class Results:
     """Of the CPU's clock; empty where Linux does not say."""
     cpus: tuple[int, ...]
     models: dict[str, Measured]
-    operations: list[dict[str, float]]
+    operations: tuple[dict[str, float], ...]
     """Of the models that this was asked for: mean ms per run by "node name|operation"."""
     outputs: dict[str, str]
     """Of the models that this was asked for: SHA-256 of the output for the agent's fixed input."""
@@ -97,19 +99,19 @@ class Job:
         Raises:
             InputError: they were cut, edited, or are not those of this folder's models.
         """
-        results = read_results(self.folder / RESULTS, self.folder)
+        report = read_results(self.folder / RESULTS, self.folder)
         return Results(
-            host=host_of(results["facts"]),
-            runtime_version=results["facts"]["runtime_version"],
-            governor=results["facts"]["governor"],
-            cpus=tuple(results["cpus"]),
-            models={name: _measured(results["samples"][digest]) for name, digest in self.digests.items()},
-            operations=results["operations"],
-            outputs={name: results["outputs"].get(digest, "") for name, digest in self.digests.items()},
+            host=report.facts.host,
+            runtime_version=report.facts.runtime_version,
+            governor=report.facts.governor,
+            cpus=report.cpus,
+            models={name: _measured(report.samples[digest]) for name, digest in self.digests.items()},
+            operations=report.operations,
+            outputs={name: report.outputs.get(digest, "") for name, digest in self.digests.items()},
         )
 
 
-def read_results(path: Path, folder: Path) -> dict[str, Any]:
+def read_results(path: Path, folder: Path) -> Report:
     """The agent's results for the manifest in ``folder``.
 
     Raises:
@@ -117,23 +119,18 @@ def read_results(path: Path, folder: Path) -> dict[str, Any]:
     """
     manifest_path = folder / MANIFEST
     try:
-        results: dict[str, Any] = json.loads(path.read_bytes())
-        given = results.pop("signature")
+        said: dict[str, Any] = json.loads(path.read_bytes())
+        given, report = said.pop("signature"), msgspec.convert(said, Report)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results.json that the agent wrote") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, msgspec.ValidationError):
         raise InputError(f"{path}: is not a whole results.json of the agent; copy it again") from None
-    if results.get("manifest_sha256") != sha256_of(manifest_path):
+    if report.manifest_sha256 != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
     key = json.loads(manifest_path.read_bytes())["key"]
-    if hashlib.sha256((key + json.dumps(results, sort_keys=True)).encode()).hexdigest() != given:
+    if hashlib.sha256((key + json.dumps(said, sort_keys=True)).encode()).hexdigest() != given:
         raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
-    return results
-
-
-def host_of(said: Mapping[str, Any]) -> Host:
-    """The machine in the agent's words."""
-    return Host(said["machine"], said["cpu"], tuple(said["cpu_flags"]), said["system"], said["emulated"])
+    return report
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The ladder: one network at several image sizes, each trained, exported and measured, as a line to hold searches against.
+"""The ladder: one network at several image sizes, each trained, exported and measured, to hold searches against.
 
 Every size is a run of its own below `sizes/`, with all files of a training and an export; `frostnas evaluate` and
 `frostnas predict` take it as one.

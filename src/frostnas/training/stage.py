@@ -118,7 +118,7 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
         while progress.epoch < epochs and not tried.stands(trainer):
             train_epoch(trainer, data, bar, saver)
             phase = trainer.phase
-            val_top1 = _shared_top1(trainer, data.val)
+            val_top1 = shared_top1(trainer, data.val)
             trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
             figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
             when: dict[str, Any] = {"epoch": progress.epoch + 1, "phase": phase.name}
@@ -150,7 +150,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
             saver.after_step(trainer.state_dict, settled=not trainer.unread)
 
 
-def _shared_top1(trainer: Trainer, images: Images) -> float:
+def shared_top1(trainer: Trainer, images: Images) -> float:
     """Top-1 of the network as it would be kept now; every process looks at its part of the images.
 
     Quantizers do not observe here: ranges are those of training images, and processes with unequal numbers of batches

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from frostnas.artifacts import Host
 from frostnas.extras import need
-from frostnas.latency.job import host_of
+from frostnas.latency.said import Facts
 from frostnas.latency.targets.follow import AGENT, OnRound, follow
 
 
 def this_host() -> Host:
     """The machine that this process runs on."""
-    said: dict[str, Any] = json.loads(subprocess.check_output([sys.executable, str(AGENT), "--facts"]))
-    return host_of(said)
+    return msgspec.json.decode(subprocess.check_output([sys.executable, str(AGENT), "--facts"]), type=Facts).host
 
 
 def run_agent(folder: Path, on_round: OnRound = lambda number: None) -> None:

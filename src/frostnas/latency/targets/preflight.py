@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
+
+import msgspec
 
 from frostnas.config import TargetConfig
 from frostnas.errors import InputError
+from frostnas.latency.said import Readiness
 from frostnas.latency.targets.connection import Connection
 from frostnas.latency.targets.follow import AGENT
 
@@ -16,7 +17,7 @@ NOT_FOUND = (126, 127)  # a shell's exit statuses for a command that it cannot r
 MACHINES = ("x86_64", "aarch64", "arm64", "AMD64")  # that numpy and the runtimes are packaged for
 
 
-def ask(connection: Connection, target: TargetConfig, runtime: str, folder: str) -> dict[str, Any]:
+def ask(connection: Connection, target: TargetConfig, runtime: str, folder: str) -> Readiness:
     """What the agent says there; it is read from standard input, so nothing is copied for it.
 
     Raises:
@@ -37,45 +38,44 @@ def ask(connection: Connection, target: TargetConfig, runtime: str, folder: str)
             f"latency.target.python={target.python}: the measuring agent does not start with it on {connection.host}: "
             f"{words[-1]}"
         )
-    said: dict[str, Any] = json.loads(answers[-1])
-    return said
+    return msgspec.json.decode(answers[-1], type=Readiness)
 
 
-def refuse(said: dict[str, Any], target: TargetConfig) -> None:
+def refuse(said: Readiness, target: TargetConfig) -> None:
     """Raise unless everything that measuring needs is there.
 
     Raises:
         InputError: something is missing; it says what to install.
     """
-    facts, missing = said["facts"], said["lacking"]
-    found = f"Python {facts['python']} ({facts['machine']})"
+    facts, missing = said.facts, said.lacking
+    found = f"Python {facts.python} ({facts.machine})"
     where = f"latency.target.python={target.python}: on {target.host} it is {found}"
-    if tuple(map(int, facts["python"].split(".")[:2])) < OLDEST:
+    if tuple(map(int, facts.python.split(".")[:2])) < OLDEST:
         raise InputError(f"{where}; expected 3.8 or newer")
     if not missing:
         return
-    if facts["machine"] not in MACHINES:
+    if facts.machine not in MACHINES:
         raise InputError(f"{where} without {' and '.join(missing)}, which are packaged for 64-bit systems only")
     raise InputError(
         f"{where} without {' and '.join(missing)} ({'; '.join(missing.values())}); install there: "
-        f"`{target.python} -m venv frostnas-python && frostnas-python/bin/pip install numpy {facts['runtime']}`, "
+        f"`{target.python} -m venv frostnas-python && frostnas-python/bin/pip install numpy {facts.runtime}`, "
         "then add latency.target.python=frostnas-python/bin/python"
     )
 
 
-def describe(said: dict[str, Any]) -> Iterator[str]:
+def describe(said: Readiness) -> Iterator[str]:
     """Lines on the machine, and on what makes its times doubtful."""
-    facts = said["facts"]
+    facts = said.facts
     yield (
-        f"{facts['machine']}, {facts['cpu']}, Python {facts['python']}, {facts['runtime']} {facts['runtime_version']}, "
-        f"{said['free_bytes'] / 1e9:.1f} GB free"
+        f"{facts.machine}, {facts.cpu}, Python {facts.python}, {facts.runtime} {facts.runtime_version}, "
+        f"{said.free_bytes / 1e9:.1f} GB free"
     )
-    if facts["governor"] not in ("", "performance"):
+    if facts.governor not in ("", "performance"):
         yield (
-            f"warning: the CPU's governor is {facts['governor']}, so its clock follows the load; "
+            f"warning: the CPU's governor is {facts.governor}, so its clock follows the load; "
             "`echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor` fixes it"
         )
-    for sentence in said["throttled"]:
+    for sentence in said.throttled:
         yield f"warning: the CPU does not run at full speed: {sentence}"
-    if facts["emulated"]:
+    if facts.emulated:
         yield "warning: this CPU is emulated: its times say nothing about a real one"

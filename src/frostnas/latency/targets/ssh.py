@@ -15,7 +15,7 @@ from typing import Any
 from frostnas.artifacts import sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
-from frostnas.latency.job import JOURNAL, MANIFEST, RESULTS, MeasuringError, host_of
+from frostnas.latency.job import JOURNAL, MANIFEST, RESULTS, MeasuringError
 from frostnas.latency.targets import preflight
 from frostnas.latency.targets.connection import DROPPED, Connection, Dropped
 from frostnas.latency.targets.follow import AGENT, AgentFailed, OnRound, Say, follow
@@ -40,7 +40,7 @@ class Ssh:
         preflight.refuse(said, self._target)
         for line in preflight.describe(said):
             say(f"{connection.host}: {line}")
-        self.host = host_of(said["facts"])
+        self.host = said.facts.host
 
     def measure(self, folder: Path, on_round: OnRound) -> None:
         """See `Target`. After a dropped connection the agent goes on from its journal, which is also kept here."""
@@ -60,16 +60,15 @@ class Ssh:
     def _send(self, folder: Path, far: str) -> None:
         """Copy what is not there yet, in batches; the journal is newer there if there is one."""
         said = preflight.ask(self._connection, self._target, self._runtime, far)
-        there: dict[str, str] = said["files"]
         paths = [AGENT, *sorted(folder.glob("*.onnx")), folder / MANIFEST]
-        missing = [path for path in paths if there.get(path.name) != sha256_of(path)]
-        if JOURNAL not in there and (folder / JOURNAL).exists():
+        missing = [path for path in paths if said.files.get(path.name) != sha256_of(path)]
+        if JOURNAL not in said.files and (folder / JOURNAL).exists():
             missing.append(folder / JOURNAL)
         total = sum(path.stat().st_size for path in missing)
-        if total > said["free_bytes"]:
+        if total > said.free_bytes:
             raise InputError(
                 f"latency.target.folder={self._target.folder}: {self._connection.host} has "
-                f"{said['free_bytes'] / 1e6:.0f} MB free there; expected {total / 1e6:.0f} MB for the models"
+                f"{said.free_bytes / 1e6:.0f} MB free there; expected {total / 1e6:.0f} MB for the models"
             )
         sent = 0
         for batch in _batches(missing):
