@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from frostnas.training.position import Best
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 

@@ -152,7 +152,7 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from frostnas.config.compose import check_sweep, typed
+    from frostnas.config.compose import check_sweep, typed, with_recipe
     from frostnas.config.groups import CONFIG_NAME, conf_dir
 
     overrides, path = _split(command, words)
@@ -165,6 +165,6 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
         config.run_dir = HydraConfig.get().runtime.output_dir
         _show(_work(command, config, None, options), options)
 
-    sys.argv = [f"frostnas {command}", "--multirun", *overrides]
+    sys.argv = [f"frostnas {command}", "--multirun", *with_recipe(overrides)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()

@@ -63,9 +63,17 @@ def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-            return typed(compose(config_name=CONFIG_NAME, overrides=list(overrides)))
+            return typed(compose(config_name=CONFIG_NAME, overrides=with_recipe(overrides)))
     except HydraException as error:
         raise InputError(_one_line(error, overrides)) from None
+
+
+def with_recipe(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with `train=transfer` where a named network is given weights and no recipe is chosen."""
+    words = dict(word.partition("=")[::2] for word in overrides)
+    named = words.get("net", "null") != "null" and not words["net"].endswith(".json")
+    given = words.get("train.weights", "null") != "null"
+    return [*overrides, "train=transfer"] if named and given and "train" not in words else list(overrides)
 
 
 def check_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> None:

@@ -36,10 +36,10 @@ class Trainer(Qat):
         world: World | None = None,
         teacher: nn.Module | None = None,
         *,
-        size: int,
+        size: int | None = None,
     ) -> None:
         """Args: options: what the recipe does not say; of what both say the recipe counts.
-        size: side of the network's images, pixels; those that `step` is given may be larger.
+        size: side of the network's images, pixels, where those that `step` is given may be larger.
         """
         if world is not None and world.size > 1 and options.synchronise:
             synchronise(model)
@@ -72,10 +72,10 @@ class Trainer(Qat):
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def _present_size(self) -> int:
-        """Side of the present batch's images, pixels; the same in every process."""
+    def _present_size(self, side: int) -> int:
+        """Side of the network's images in the present step, of pictures of ``side``; the same in every process."""
         options, progress = self.options, self.progress
-        size = self.size
+        size = self.size or side
         if options.sizes:
             drawn = derived_seed(self.recipe.seed, 5, progress.epoch, progress.step)
             size = options.sizes[drawn % len(options.sizes)]
@@ -84,7 +84,7 @@ class Trainer(Qat):
     def _forward(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         with torch.autocast(self.device.type, half, enabled=self.options.amp):
-            logits = self.network(resized(pixels, self._present_size()))
+            logits = self.network(resized(pixels, self._present_size(pixels.shape[-1])))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         loss = F.cross_entropy(logits, targets, label_smoothing=self.options.label_smoothing)
         if self.teacher is not None:
