@@ -161,13 +161,33 @@ def test_a_loss_that_is_not_a_number_names_step_and_layer_and_moves_no_weight(da
 
 def test_after_a_loss_that_is_not_a_number_the_last_good_checkpoint_is_left(tmp_path: Path, data: Splits) -> None:
     broken = Watched(data.train)
-    broken.corrupt_after = 13
+    broken.corrupt = {13}
     with pytest.raises(TrainingError, match=r"in epoch 2 \(qat\), step 4"):
         trained(tmp_path / "broken", replace(data, train=broken), config_of())
     _, weights = trained(tmp_path / "broken", data, config_of())
     _, whole = trained(tmp_path / "whole", data, config_of())
     assert to_safetensors(weights) == to_safetensors(whole)
     assert "going on from epoch 2, step 4" in (tmp_path / "broken" / "frostnas.log").read_text()
+
+
+def recovering(folder: Path, data: Splits, corrupt: set[int]) -> None:
+    train = Watched(data.train)
+    train.corrupt = corrupt
+    trained(folder, replace(data, train=train), config_of(replace(TRAIN, recover=True)))
+
+
+def test_asked_to_recover_it_goes_back_to_the_last_checkpoint_with_a_lower_rate(tmp_path: Path, data: Splits) -> None:
+    recovering(tmp_path, data, {13})
+    log = (tmp_path / "frostnas.log").read_text()
+    assert "going back once, with 0.1 of the learning rate" in log and "going on from epoch 2, step 4" in log
+    with (tmp_path / "metrics" / "train.csv").open(newline="") as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    assert len(rates) == 3 and all(rate < 0.1 * TRAIN.optim.lr for rate in rates[1:])
+
+
+def test_it_does_not_recover_twice(tmp_path: Path, data: Splits) -> None:
+    with pytest.raises(TrainingError, match=r"in epoch 2 \(qat\), step 10"):
+        recovering(tmp_path, data, {13, 20})
 
 
 VARIANTS = {

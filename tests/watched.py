@@ -25,8 +25,8 @@ class Watched:
         """
         self.images, self.counts = images, counts
         self.lives = [None] * lives if isinstance(lives, int) else lives
-        self.corrupt_after: int | None = None
-        """Batches after which the pixels are no numbers."""
+        self.corrupt: set[int] = set()
+        """Numbers of the batches, from 0, whose pixels are no numbers."""
         self.seen: list[Batch] = []
         self.parts: list[Watched] = []
 
@@ -51,7 +51,7 @@ class Watched:
                 if not self.lives:
                     raise Killed
                 self.lives.pop()
-            if len(self.seen) == self.corrupt_after:
+            if len(self.seen) in self.corrupt:
                 batch = (batch[0] * torch.nan, batch[1])
             self.seen.append(batch)
             yield batch

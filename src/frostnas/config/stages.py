@@ -273,6 +273,8 @@ class TrainConfig:
     inherit: bool = True
     """Without `weights`: start from those that the search has trained, `net.safetensors` beside net.json."""
     distill: DistillConfig = field(default_factory=DistillConfig)
+    recover: bool = False
+    """After a loss that is not a number: go back to the last checkpoint, once, with a tenth of the learning rate."""
     synchronise: bool = True
     """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""
     optim: OptimConfig = field(default_factory=OptimConfig)

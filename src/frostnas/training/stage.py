@@ -13,7 +13,7 @@ from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256
 from frostnas.config import Config, TrainConfig
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
-from frostnas.engine import Bar, Recipe, Saver, Workspace, evaluate, seed_all, weights_digest, weights_of
+from frostnas.engine import Bar, Recipe, Saver, TrainingError, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, set_state
@@ -23,6 +23,8 @@ from frostnas.training.trainer import Trainer
 from frostnas.training.weights import start_from
 
 CHECKPOINT = "train.pt"
+RECOVERED = "recovered"
+GENTLER = 0.1  # of the learning rate, after a recovery
 
 
 def run(
@@ -56,23 +58,42 @@ def run(
     device, classes = data.train.labels.device, len(data.format.classes)
     with joined(device, workspace.peer_timeout_s) as world:
         recipe.check_shares(world)
-        seed_all(recipe.seed)
-        model = Net(net, recipe.scheme)
-        if start is None or not start_from(model, start):
-            recipe = replace(recipe, head_epochs=0)  # there is no new classifier on trained weights
-        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
-        trainer = Trainer(model, recipe, options, steps, classes, world, teacher, size=net.image_size)
-        with Saver(workspace, CHECKPOINT, identity, device) as saver:
+
+        def trained(saver: Saver) -> Trainer:
+            seed_all(recipe.seed)
+            model = Net(net, recipe.scheme)
+            now = _gentler(recipe) if RECOVERED in saver.done else recipe
+            if start is None or not start_from(model, start):
+                now = replace(now, head_epochs=0)  # there is no new classifier on trained weights
+            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            trainer = Trainer(model, now, options, steps, classes, world, teacher, size=net.image_size)
             if saver.live is not None:
                 trainer.load_state_dict(saver.live)
                 done = trainer.progress
                 workspace.say(f"train: going on from epoch {done.epoch + 1}, step {done.step + 1}")
-            _train(trainer, data, workspace, saver)
+            with saver:
+                _train(trainer, data, workspace, saver)
+            return trainer
+
+        saver = Saver(workspace, CHECKPOINT, identity, device)
+        try:
+            trainer = trained(saver)
+        except TrainingError as error:
+            if not options.recover or RECOVERED in saver.done:
+                raise
+            workspace.say(f"train: warning: {error}; going back once, with {GENTLER:g} of the learning rate")
+            saver = Saver(workspace, CHECKPOINT, identity, device)
+            saver.once(RECOVERED, lambda: True, part=True)
+            trainer = trained(saver)
         doubt = trainer.best.doubt(classes) if trainer.progress.epoch else None
         if doubt is not None:
             workspace.say(f"train: warning: {doubt}; lower train.optim.lr or train.optim.clip_norm, or train longer")
         return _finish(trainer, data, net, saver.seconds)
+
+
+def _gentler(recipe: Recipe) -> Recipe:
+    return replace(recipe, optim=replace(recipe.optim, lr=recipe.optim.lr * GENTLER))
 
 
 def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tuple[TrainResult, dict[str, Tensor]]:

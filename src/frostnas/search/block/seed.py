@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import torch
 
-from frostnas.artifacts import BlockHistoryRow, BlockSpec, SeedResult
+from frostnas.artifacts import BlockHistoryRow, BlockSpec, NetSpec, SeedResult
 from frostnas.config import Paths, SearchBlockConfig
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
-from frostnas.engine import Bar, Recipe, Saver
-from frostnas.search.block.costs import SlotCosts
+from frostnas.engine import Bar, Recipe, Saver, Workspace
+from frostnas.search.block.costs import Measure, SlotCosts
 from frostnas.search.block.plan import SearchPhase, make_phase, phase_count, phase_epochs, survivors
 from frostnas.search.block.searcher import Searcher
 from frostnas.search.block.supernet.mixture import one_path
@@ -51,29 +51,42 @@ class Track:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Work:
+    """What the searches of one run share."""
+
+    recipe: Recipe
+    search: SearchBlockConfig
+    space: BlockSpace
+    data: Splits
+    measure: Measure
+    workspace: Workspace
+    saver: Saver
+    trial: Trial
+
+    def proxy(self, block: BlockSpec) -> NetSpec:
+        """The proxy network with ``block`` in every layer."""
+        return proxy_spec(self.search.proxy, block, self.data.format.image_size, len(self.data.format.classes))
+
+    def steps(self, recipe: Recipe) -> int:
+        """Of a training alone."""
+        return recipe.total_epochs * batch_count(len(self.data.train), recipe.batch_size, shuffled=True)
+
+
 class SeedSearch:
     """A search that stops and goes on at any step."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        search: SearchBlockConfig,
-        space: BlockSpace,
-        costs: SlotCosts,
-        data: Splits,
-        seed: int,
-        saver: Saver,
-        trial: Trial,
-    ) -> None:
-        """Args: recipe: the stage's; all its searches train blocks alone from its seed. seed: of this search."""
-        self.recipe, self.options, self.space, self.costs, self.data = recipe, search, space, costs, data
-        self.seed, self.saver, self.trial = seed, saver, trial
-        self.weights_half, self.arch_half = halves(data.train, seed)
-        self.steps = batch_count(len(self.weights_half), recipe.batch_size, shuffled=True)
-        whole = {slot: tuple(range(len(candidates))) for slot, candidates in space.slots.items()}
+    def __init__(self, work: Work, costs: SlotCosts, seed: int) -> None:
+        """Args: seed: of this search; blocks are trained alone from the recipe's."""
+        self.work, self.costs, self.seed = work, costs, seed
+        self.recipe, self.options, self.space, self.data = work.recipe, work.search, work.space, work.data
+        self.saver = work.saver
+        self.weights_half, self.arch_half = halves(self.data.train, seed)
+        self.steps = batch_count(len(self.weights_half), self.recipe.batch_size, shuffled=True)
+        whole = {slot: tuple(range(len(candidates))) for slot, candidates in self.space.slots.items()}
         self.track = Track(kept=whole)
         self.clock = time.monotonic()
-        live = saver.live
+        live = self.saver.live
         mine = live if live is not None and live["seed"] == seed else None
         if mine is not None:
             self.track = msgspec.convert(mine["track"], Track)
@@ -213,18 +226,17 @@ class SeedSearch:
 
         Its weights in the supernet would not do: they were trained for the mixture.
         """
-        recipe, images = replace(trial_recipe(self.recipe, epochs), seed=seed), self.data.format
-        spec = proxy_spec(self.options.proxy, block, images.image_size, len(images.classes))
+        recipe, spec = replace(trial_recipe(self.recipe, epochs), seed=seed), self.work.proxy(block)
         name = f"{use} {block_code(block)}"
 
         def work() -> float:
-            with progress(name, epochs * batch_count(len(self.data.train), recipe.batch_size, shuffled=True)) as bar:
+            with progress(name, self.work.steps(recipe)) as bar:
 
                 def after_step() -> None:
                     bar.step()
                     self.saver.after_step(self.state_dict)
 
-                return finish(self.trial(recipe, spec, self.data), after_step).loss_int8
+                return finish(self.work.trial(recipe, spec, self.data), after_step).loss_int8
 
         loss: float = self.saver.once(name, work, part=True)
         return loss

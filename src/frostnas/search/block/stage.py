@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,8 +25,8 @@ from frostnas.engine import Recipe, Saver, Workspace
 from frostnas.errors import InputError
 from frostnas.search.block.costs import Measure, SlotCosts, measure_costs
 from frostnas.search.block.plan import phase_count
-from frostnas.search.block.seed import SeedSearch, halves
-from frostnas.search.block.trials.proxy import check_proxy, proxy_spec
+from frostnas.search.block.seed import SeedSearch, Work, halves
+from frostnas.search.block.trials.proxy import check_proxy
 from frostnas.search.block.trials.train import Scores, Trial, contenders, finish, train_alone, trial_recipe
 from frostnas.search.block.verdict import slot_results, warnings
 from frostnas.search.spaces.block import BlockSpace, parse_block
@@ -48,11 +47,12 @@ def run(
         TrainingError: a loss or an activation became NaN or infinite.
         KeyboardInterrupt: stopped by the user; the next run goes on.
     """
-    with _saver(config, data, workspace) as saver:
-        found = _search(config, data, measure, workspace, saver, trial)
-        comparison = _comparison(config, found, data, measure, workspace, saver, trial)
-    space, block, seeds, history = found.space, found.block, found.seeds, found.history
-    slots = slot_results(space, block, seeds)
+    work = _work(config, data, measure, workspace, trial)
+    with work.saver:
+        found = _search(work)
+        comparison = _comparison(work, found)
+    block, seeds, history = found.block, found.seeds, found.history
+    slots = slot_results(work.space, block, seeds)
     notes = warnings(slots, history, seeds)
     for note in notes:
         workspace.say(f"{NAME}: warning: {note}")
@@ -75,7 +75,6 @@ def run(
 class FoundBlock:
     """What the searches ended with, before any comparison."""
 
-    space: BlockSpace
     costs: SlotCosts
     block: BlockSpec
     seeds: tuple[SeedResult, ...]
@@ -84,26 +83,26 @@ class FoundBlock:
 
 def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> FoundBlock:
     """`run` without the comparison."""
-    with _saver(config, data, workspace) as saver:
-        return _search(config, data, measure, workspace, saver, train_alone)
+    work = _work(config, data, measure, workspace, train_alone)
+    with work.saver:
+        return _search(work)
 
 
-def _saver(config: Config, data: Splits, workspace: Workspace) -> Saver:
-    return Saver(workspace, f"{NAME}.pt", _fingerprint(config, data))
-
-
-def _search(
-    config: Config, data: Splits, measure: Measure, workspace: Workspace, saver: Saver, trial: Trial
-) -> FoundBlock:
-    space = BlockSpace(config.space.block)
+def _work(config: Config, data: Splits, measure: Measure, workspace: Workspace, trial: Trial) -> Work:
     check(config)
-    proxy = partial(_proxy, config, data)
-    measured = saver.once("costs", lambda: msgspec.to_builtins(measure_costs(space, proxy, measure)))
+    saver = Saver(workspace, f"{NAME}.pt", _fingerprint(config, data))
+    space, recipe = BlockSpace(config.space.block), Recipe.of(config, "search_block")
+    return Work(recipe, config.search_block, space, data, measure, workspace, saver, trial)
+
+
+def _search(work: Work) -> FoundBlock:
+    measured = work.saver.once(
+        "costs", lambda: msgspec.to_builtins(measure_costs(work.space, work.proxy, work.measure))
+    )
     costs = msgspec.convert(measured, SlotCosts)
-    searches = _searches(config, space, costs, data, workspace, saver, trial)
+    searches = _searches(work, costs)
     seeds = tuple(result for result, _ in searches)
-    history = tuple(row for _, rows in searches for row in rows)
-    return FoundBlock(space, costs, _best(seeds), seeds, history)
+    return FoundBlock(costs, _best(seeds), seeds, tuple(row for _, rows in searches for row in rows))
 
 
 def check(config: Config) -> None:
@@ -116,41 +115,29 @@ def check(config: Config) -> None:
         raise InputError("search_block.order=2: needs search_block.paths=all; a sampled path has no unrolled gradient")
 
 
-def _proxy(config: Config, data: Splits, block: BlockSpec) -> NetSpec:
-    return proxy_spec(config.search_block.proxy, block, data.format.image_size, len(data.format.classes))
-
-
 def _fingerprint(config: Config, data: Splits) -> str:
     plain = to_plain(config)
     parts = {key: plain[key] for key in ("seed", "quant", "search_block", "latency")}
     return sha256_of_value([parts, plain["space"]["block"], plain["data"]["augment"], data.record, data.format])
 
 
-def _searches(
-    config: Config,
-    space: BlockSpace,
-    costs: SlotCosts,
-    data: Splits,
-    workspace: Workspace,
-    saver: Saver,
-    trial: Trial,
-) -> list[tuple[SeedResult, list[BlockHistoryRow]]]:
-    search, recipe = config.search_block, Recipe.of(config, "search_block")
-    per_seed = (search.float_epochs * phase_count(search) + search.epochs) * batch_count(
-        len(halves(data.train, config.seed)[0]), search.batch_size, shuffled=True
-    )
+def _searches(work: Work, costs: SlotCosts) -> list[tuple[SeedResult, list[BlockHistoryRow]]]:
+    search, recipe, workspace = work.search, work.recipe, work.workspace
+    half, _ = halves(work.data.train, recipe.seed)
+    epochs = search.float_epochs * phase_count(search) + search.epochs
+    per_seed = epochs * batch_count(len(half), recipe.batch_size, shuffled=True)
     found = []
-    for seed in range(config.seed, config.seed + search.seeds):
+    for seed in range(recipe.seed, recipe.seed + search.seeds):
 
-        def work(seed: int = seed) -> Any:
-            one = SeedSearch(recipe, search, space, costs, data, seed, saver, trial)
+        def whole(seed: int = seed) -> Any:
+            one = SeedSearch(work, costs, seed)
             done = len(one.track.rows) * one.steps + one.searcher.progress.step
             with workspace.progress(f"{NAME} seed {seed}", per_seed, done) as bar:
                 one.search(bar)
             chosen = one.choose(lambda name, steps: workspace.progress(f"{NAME} seed {seed} {name}", steps))
             return msgspec.to_builtins((chosen, one.track.rows))
 
-        found.append(msgspec.convert(saver.once(f"seed {seed}", work), tuple[SeedResult, list[BlockHistoryRow]]))
+        found.append(msgspec.convert(work.saver.once(f"seed {seed}", whole), tuple[SeedResult, list[BlockHistoryRow]]))
     metrics = workspace.metrics(NAME, by=["seed"])
     for _, rows in found:
         for row in rows:
@@ -166,22 +153,13 @@ def _best(seeds: tuple[SeedResult, ...]) -> BlockSpec:
     return min(seeds, key=lambda seed: min(seed.finals.values())).block
 
 
-def _comparison(
-    config: Config,
-    found: FoundBlock,
-    data: Splits,
-    measure: Measure,
-    workspace: Workspace,
-    saver: Saver,
-    trial: Trial,
-) -> tuple[Contender, ...]:
-    space, costs, search = found.space, found.costs, config.search_block
-    blocks = contenders(space, found.block, search.random_blocks, config.seed)
-    specs = {block: _proxy(config, data, block) for block in blocks.values()}
-    recipe = trial_recipe(Recipe.of(config, "search_block"), search.compare_epochs)
-    steps = recipe.total_epochs * batch_count(len(data.train), recipe.batch_size, shuffled=True)
+def _comparison(work: Work, found: FoundBlock) -> tuple[Contender, ...]:
+    space, saver, search = work.space, work.saver, work.search
+    blocks = contenders(space, found.block, search.random_blocks, work.recipe.seed)
+    specs = {block: work.proxy(block) for block in blocks.values()}
+    recipe = trial_recipe(work.recipe, search.compare_epochs)
     scores: dict[BlockSpec, Scores] = {}
-    with workspace.progress(f"{NAME} comparison", steps * len(specs)) as bar:
+    with work.workspace.progress(f"{NAME} comparison", work.steps(recipe) * len(specs)) as bar:
 
         def after_step() -> None:
             bar.step()
@@ -189,11 +167,11 @@ def _comparison(
 
         for number, (block, spec) in enumerate(specs.items()):
 
-            def work(spec: NetSpec = spec) -> Any:
-                return msgspec.to_builtins(finish(trial(recipe, spec, data), after_step))
+            def trained(spec: NetSpec = spec) -> Any:
+                return msgspec.to_builtins(finish(work.trial(recipe, spec, work.data), after_step))
 
-            scores[block] = msgspec.convert(saver.once(f"contender {number}", work), Scores)
-    latencies = dict(zip(specs, saver.once("latencies", lambda: measure(list(specs.values()))), strict=True))
+            scores[block] = msgspec.convert(saver.once(f"contender {number}", trained), Scores)
+    latencies = dict(zip(specs, saver.once("latencies", lambda: work.measure(list(specs.values()))), strict=True))
     return tuple(
         Contender(
             name,
@@ -201,7 +179,7 @@ def _comparison(
             scores[block].top1_fp32,
             scores[block].top1_int8,
             latencies[block],
-            costs.predict_ms(space, block) if block in space else None,
+            found.costs.predict_ms(space, block) if block in space else None,
         )
         for name, block in blocks.items()
     )

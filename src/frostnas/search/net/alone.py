@@ -6,21 +6,14 @@ import random
 from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from frostnas.config import SearchNetConfig
-from frostnas.data import Splits, batch_count
-from frostnas.engine import Recipe, Workspace, seed_all, weights_of
-from frostnas.engine.distill import Lesson
-from frostnas.engine.distributed import World
+from frostnas.engine import seed_all, weights_of
 from frostnas.search.net.budget import Task
-from frostnas.search.net.loop import train
+from frostnas.search.net.loop import Work, train
 from frostnas.search.net.policy import NothingLearnt
-from frostnas.search.net.scoring import Score, Scorer
+from frostnas.search.net.scoring import Score
 from frostnas.search.net.strategies import Scored, best_of, several
-from frostnas.search.net.supernet import Supernet
-from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch, arch_name
 
 
@@ -34,41 +27,25 @@ class OnePath(NothingLearnt):
         return self.arch
 
 
-def search_alone(
-    recipe: Recipe,
-    search: SearchNetConfig,
-    task: Task,
-    data: Splits,
-    workspace: Workspace,
-    identity: str,
-    world: World,
-    lesson: Lesson | None = None,
-) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:
+def search_alone(work: Work, task: Task) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:
     """The best of `search_net.alone` networks drawn uniformly within the budget, the scores of all, the best's weights.
 
     Each gets an equal share of the epochs and a checkpoint of its own, from which an interrupted run goes on.
     """
-    rng, count = random.Random(recipe.seed), search.alone
+    recipe, count = work.recipe, work.search.alone
+    rng = random.Random(recipe.seed)
     short = replace(recipe, float_epochs=recipe.float_epochs // count, epochs=recipe.epochs // count)
-    steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
     found: list[Scored] = []
     weights: dict[str, Tensor] = {}
     for arch in several(partial(task.draw, task.window(), rng), count, set()):
         seed_all(recipe.seed)
-        place = replace(workspace, run_dir=workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
-        network = _one(recipe, task, data)
-        train(SupernetTrainer(network, OnePath(arch), short, steps, world, lesson), data, place, identity)
-        kept = _one(recipe, task, data)  # without batch norm that waits for other processes
+        place = replace(work.workspace, run_dir=work.workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
+        # Nothing in common between candidates, so that a path is a network of its own.
+        network = work.fresh(task.space, share_weights=False)
+        train(work.trainer(network, OnePath(arch), short), work.data, place, work.identity)
+        kept = work.fresh(task.space, share_weights=False)  # without batch norm that waits for other processes
         kept.load_state_dict(network.state_dict())
-        scorer = Scorer(kept, data, recipe.batch_size, search.recalibration_batches, recipe.seed)
-        found.append(Scored(arch, scorer(arch)))
+        found.append(Scored(arch, work.scorer(kept)(arch)))
         if best_of(found).arch == arch:
             weights = weights_of(kept.extract(arch))
     return best_of(found), {arch_name(one.arch): one.score for one in found}, weights
-
-
-def _one(recipe: Recipe, task: Task, data: Splits) -> Supernet:
-    """Nothing in common between candidates, so that a path is a network of its own."""
-    supernet = Supernet(task.space, recipe.scheme, share_weights=False)
-    supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return supernet

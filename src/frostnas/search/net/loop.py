@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
-from frostnas.data import Splits, derived_seed
-from frostnas.engine import Saver, Workspace
+from dataclasses import dataclass
+
+import torch
+
+from frostnas.config import SearchNetConfig
+from frostnas.data import Splits, batch_count, derived_seed
+from frostnas.engine import Recipe, Saver, Workspace
+from frostnas.engine.distill import Lesson
+from frostnas.engine.distributed import World
+from frostnas.search.net.policy import Policy
+from frostnas.search.net.scoring import Scorer
+from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.training import SupernetTrainer
+from frostnas.search.spaces.network import NetworkSpace
 
 CHECKPOINT = "search_net.pt"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the parts of one run share."""
+
+    recipe: Recipe
+    search: SearchNetConfig
+    data: Splits
+    workspace: Workspace
+    identity: str
+    """Of everything that the result depends on."""
+    world: World
+    lesson: Lesson | None = None
+    """What the supernet learns besides the labels."""
+
+    def trainer(self, supernet: Supernet, policy: Policy, recipe: Recipe | None = None) -> SupernetTrainer:
+        steps = batch_count(len(self.data.train), self.recipe.batch_size, shuffled=True)
+        return SupernetTrainer(supernet, policy, recipe or self.recipe, steps, self.world, self.lesson)
+
+    def scorer(self, supernet: Supernet) -> Scorer:
+        recipe = self.recipe
+        return Scorer(supernet, self.data, recipe.batch_size, self.search.recalibration_batches, recipe.seed)
+
+    def fresh(self, space: NetworkSpace, *, share_weights: bool) -> Supernet:
+        """A supernet that nothing was trained of."""
+        supernet = Supernet(space, self.recipe.scheme, share_weights=share_weights)
+        return supernet.to(self.data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity: str) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-import torch
 from torch import Tensor
 
 from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow, sha256_of_value
@@ -24,13 +23,12 @@ from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
 from frostnas.search.net.gradient import GradientPaths
-from frostnas.search.net.loop import train
+from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
 from frostnas.search.net.policy import Policy, UniformPaths
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -75,6 +73,9 @@ def search(
     """One network per target, all from one supernet; raises what `run` raises.
 
     Processes started by torchrun share every training batch, and score different networks.
+
+    Args:
+        lesson: what the supernet learns besides the labels.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
         return _search(config, data, block, targets, workspace, world, lesson)
@@ -99,15 +100,16 @@ def _search(
     for task in tasks:
         _announce(task, workspace)
     identity = _fingerprint(config, data, block, targets, lesson)
+    work = Work(recipe, search, data, workspace, identity, world, lesson)
     if search.alone:
-        best = [search_alone(recipe, search, task, data, workspace, identity, world, lesson) for task in tasks]
+        best = [search_alone(work, task) for task in tasks]
     else:
-        supernet, policy = _trained(recipe, search, tasks, data, workspace, identity, world, lesson)
-        scorer = Scorer(supernet, data, recipe.batch_size, search.recalibration_batches, recipe.seed)
-        picks = _score(tasks, policy, scorer, search, recipe.seed, workspace, identity, world)
+        supernet, policy = _trained(work, tasks)
+        scorer = work.scorer(supernet)
+        picks = _score(work, tasks, policy, scorer)
         best = [(pick, scorer.scores, weights_of(supernet.extract(pick.arch))) for pick in picks]
     seconds = time.monotonic() - start
-    return [_found(search, recipe.seed, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
+    return [_found(work, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
 
 
 def _check_alone(search: SearchNetConfig) -> None:
@@ -126,32 +128,19 @@ def _announce(task: Task, workspace: Workspace) -> None:
         )
 
 
-def _trained(
-    recipe: Recipe,
-    search: SearchNetConfig,
-    tasks: Sequence[Task],
-    data: Splits,
-    workspace: Workspace,
-    identity: str,
-    world: World,
-    lesson: Lesson | None,
-) -> tuple[Supernet, Policy]:
+def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
-    space = tasks[0].space
-
-    def fresh() -> Supernet:
-        supernet = Supernet(space, recipe.scheme, share_weights=search.share_weights)
-        return supernet.to(data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-    supernet = fresh()
-    steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
-    policy: Policy = UniformPaths(space, recipe.seed)
+    search, space, seed = work.search, tasks[0].space, work.recipe.seed
+    supernet = work.fresh(space, share_weights=search.share_weights)
+    policy: Policy = UniformPaths(space, seed)
     if search.strategy is Strategy.gradient:
-        policy = GradientPaths(tasks, supernet, data.val, search, recipe.seed, steps)
-    train(SupernetTrainer(supernet, policy, recipe, steps, world, lesson), data, workspace, identity)
-    if world.size == 1:
+        steps = batch_count(len(work.data.train), work.recipe.batch_size, shuffled=True)
+        policy = GradientPaths(tasks, supernet, work.data.val, search, seed, steps)
+    train(work.trainer(supernet, policy), work.data, work.workspace, work.identity)
+    if work.world.size == 1:
         return supernet, policy
-    alone = fresh()  # each process scores on its own from here on, so batch norm must not wait for the others
+    # Each process scores on its own from here on, so batch norm must not wait for the others.
+    alone = work.fresh(space, share_weights=search.share_weights)
     alone.load_state_dict(supernet.state_dict())
     return alone, policy
 
@@ -170,20 +159,15 @@ def _picker(strategy: Strategy, policy: Policy, number: int) -> strategies.Strat
             return partial(strategies.likeliest, decisions=policy.learners[number].decisions)
 
 
-def _score(
-    tasks: Sequence[Task],
-    policy: Policy,
-    scorer: Scorer,
-    search: SearchNetConfig,
-    seed: int,
-    workspace: Workspace,
-    identity: str,
-    world: World,
-) -> list[strategies.Scored]:
+def _score(work: Work, tasks: Sequence[Task], policy: Policy, scorer: Scorer) -> list[strategies.Scored]:
     """The strategy's pick per task; besides, networks of every latency are scored for the front."""
-    device, networks = scorer.val.labels.device, strategies.evaluations(search) * len(tasks)
+    search, seed, world, device = work.search, work.recipe.seed, work.world, scorer.val.labels.device
+    networks = strategies.evaluations(search) * len(tasks)
     known = partial(msgspec.to_builtins, scorer.scores)
-    with Saver(workspace, SCORES, identity, device) as saver, workspace.progress("networks", networks) as bar:
+    with (
+        Saver(work.workspace, SCORES, work.identity, device) as saver,
+        work.workspace.progress("networks", networks) as bar,
+    ):
         scorer.scores.update(msgspec.convert(saver.live or {}, dict[str, Score]))
 
         def evaluate(archs: list[Arch]) -> list[Score]:
@@ -203,8 +187,7 @@ def _score(
 
 
 def _found(
-    search: SearchNetConfig,
-    seed: int,
+    work: Work,
     task: Task,
     pick: strategies.Scored,
     scores: Mapping[str, Score],
@@ -213,14 +196,14 @@ def _found(
 ) -> FoundNet:
     result = NetResult(
         net=task.space.decode(pick.arch),
-        strategy=search.strategy.value,
+        strategy=work.search.strategy.value,
         budget_ms=task.budget_ms,
         predicted_ms=task.latency_ms(pick.arch),
         cpu=task.table.host.cpu,
         top1=pick.score.top1,
-        alone=bool(search.alone),
+        alone=bool(work.search.alone),
         evaluated=len(scores),
-        seed=seed,
+        seed=work.recipe.seed,
         seconds=seconds,
         weights_sha256=weights_digest(weights),
     )
@@ -233,6 +216,5 @@ def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequen
     search = replace(config.search_net, distill=replace(config.search_net.distill, teacher=None, weights=None))
     parts = [to_plain(part) for part in (search, config.space.network, config.quant, where)]
     wanted = [[target.table.csv_sha256, target.table.calibration, to_plain(target.budget)] for target in targets]
-    return sha256_of_value(
-        [config.seed, *parts, data.record, block, wanted, lesson and weights_digest(weights_of(lesson.teacher))]
-    )
+    taught = lesson and weights_digest(weights_of(lesson.teacher))
+    return sha256_of_value([config.seed, *parts, data.record, block, wanted, taught])
