@@ -67,7 +67,9 @@ def pictures(count: int, salt: int) -> MemoryImages:
     return MemoryImages(pixels.to(torch.uint8), labels, IMAGES, AugmentConfig())
 
 
-DATA = Splits(IMAGES, SplitRecord("toy", 0, 96, 24, 24, None, None), pictures(96, 0), pictures(24, 1), pictures(24, 2))
+DATA = Splits(
+    IMAGES, SplitRecord("toy", 0, 96, 24, 24, None, None, ()), pictures(96, 0), pictures(24, 1), pictures(24, 2)
+)
 
 
 def measure(specs: Sequence[NetSpec]) -> list[float]:

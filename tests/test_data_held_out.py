@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from frostnas.artifacts import ImageFormat
 from frostnas.config import DataConfig, DataName
 from frostnas.data import load
 from frostnas.data.held_out import held_out
@@ -15,9 +16,12 @@ from frostnas.errors import InputError
 from frostnas.picture import normalised
 from tests.test_data_folder import write_images
 
+FORMAT = ImageFormat(("a", "b"), 8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
 
 def assert_same(config: DataConfig) -> None:
-    splits, found = load(config, torch.device("cpu")), held_out(config)
+    splits = load(config, torch.device("cpu"))
+    found = held_out(config, splits.format)
     assert found.classes == splits.format.classes
     expected = [torch.cat(parts).numpy() for parts in zip(*splits.test.batches(8), strict=True)]
     given = [np.concatenate(parts) for parts in zip(*found.batches(5, config), strict=True)]
@@ -43,7 +47,7 @@ def test_a_held_out_folder_needs_no_training_images(tmp_path: Path) -> None:
     write_images(tmp_path / "val" / "a", 3)
     write_images(tmp_path / "val" / "b", 4)
     config = DataConfig(name=DataName.imagefolder, root=str(tmp_path), image_size=8)
-    assert len(held_out(config).indices) == 7
+    assert len(held_out(config, FORMAT).indices) == 7
     with pytest.raises(InputError, match="has val alone; expected train"):
         load(config, torch.device("cpu"))
 
@@ -51,4 +55,4 @@ def test_a_held_out_folder_needs_no_training_images(tmp_path: Path) -> None:
 def test_training_images_alone_hold_nothing_out(tmp_path: Path) -> None:
     write_images(tmp_path / "train" / "a", 3)
     with pytest.raises(InputError, match="has train alone; expected val or test"):
-        held_out(DataConfig(name=DataName.imagefolder, root=str(tmp_path), image_size=8))
+        held_out(DataConfig(name=DataName.imagefolder, root=str(tmp_path), image_size=8), FORMAT)

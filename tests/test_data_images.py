@@ -146,8 +146,8 @@ def test_a_missing_public_data_set_is_said_with_its_folder(name: DataName, tmp_p
 
 
 def test_a_class_that_cannot_be_split_is_an_input_error() -> None:
-    with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: cannot split 3 images"):
-        stratified(np.array([0, 0, 1]), 0.5, 0, "data.val_fraction")
+    with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: too few images to split in class b \(1\)"):
+        stratified(np.array([0, 0, 1]), ("a", "b"), 0.5, 0, "data.val_fraction")
 
 
 def test_training_pictures_are_kept_larger_and_given_at_both_sizes() -> None:
@@ -158,7 +158,9 @@ def test_training_pictures_are_kept_larger_and_given_at_both_sizes() -> None:
     images = ImageFormat(("a", "b"), 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     for limit in (1024, 0):  # in memory, and streamed
         build = Builder(replace(config, in_memory_mb=limit, workers=0), torch.device("cpu"), images)
-        train, val = build.parts(pictures, labels, [np.arange(8), np.arange(8, 12)])
+        train, val = (
+            build.images(pictures, labels, np.arange(4 * n, 8), side) for n, side in enumerate(build.sides[:2])
+        )
         assert (train.side, val.side) == (32, 16)
         large, small = (next(train.batches(8, seed=0, augment=True, size=size))[0] for size in (32, None))
         assert (large.shape[-1], small.shape[-1]) == (32, 16)

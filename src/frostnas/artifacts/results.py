@@ -155,8 +155,20 @@ class NetResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassImages:
+    """The images of one class in one part of a data set, by their content: what says that they are still the same."""
+
+    part: str
+    """`train`, `val` or `test`, what they are for; empty where one set is split."""
+    name: str
+    images: int
+    sha256: str
+    """Over the name in the class folder and the content of every file, or over the pixels where there are no files."""
+
+
+@dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which images were held out, so that numbers can be checked."""
+    """Which images there were and which were held out, so that numbers can be checked."""
 
     data: str
     seed: int
@@ -168,8 +180,20 @@ class SplitRecord:
     """None where the data set brings its own test split."""
     test_indices: tuple[int, ...] | None
     """Positions in the data set's own order; None where it brings its own test split."""
+    images: tuple[ClassImages, ...]
+    """All of them, part by part, in the order of the classes."""
     skipped: int = 0
     """Files that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a picture of any mode becomes 8-bit RGB, the same for every picture that a network sees."""
+
+    background: tuple[int, int, int] = (128, 128, 128)
+    """RGB that transparent parts are put on."""
+    levels: tuple[float, float] | None = None
+    """Black and white of grey pictures deeper than 8 bits; None where none of these was learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +205,7 @@ class ImageFormat:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     """Of RGB pixels scaled to 0..1."""
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +221,7 @@ class TrainResult:
     """`train.json`, beside `weights.safetensors`."""
 
     KIND: ClassVar[str] = "train"
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     net: NetSpec
     images: ImageFormat
@@ -212,6 +237,8 @@ class TrainResult:
     weights_sha256: str
     seed: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What speaks against trusting the result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,20 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     file = path / INT8_NAME if path.is_dir() else path
     model = OnnxClassifier(file, config.latency.threads)
     sized = replace(config.data, image_size=model.images.image_size)
-    answers = answer(model, held_out(sized), sized)
+    given = held_out(sized, model.images)
+    for note in given.notes:
+        log.warning("data: %s", note)
+    answers = answer(model, given, sized)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
+    share = int(confusion.sum(1).max()) / len(answers.labels)
+    if right[:, 0].mean() <= share:
+        log.warning(
+            "top-1 of %.2f%% is no better than always answering the largest class (%.2f%%)",
+            100 * right[:, 0].mean(),
+            100 * share,
+        )
     timing, *others = (measure_files([file], config.latency, batch)[0] for batch in BATCHES)
     result = Evaluation(
         path=str(file),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from frostnas.artifacts import Reading
 from frostnas.cli.outcome import Outcome
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.errors import InputError
@@ -46,18 +47,18 @@ def predict(path: Path, pictures: Sequence[str]) -> Outcome:
     model = OnnxClassifier(path / INT8_NAME if path.is_dir() else path)
     images, found = model.images, []
     for word in pictures:
-        pixels = fit(_picture(Path(word)), images.image_size).transpose(2, 0, 1)  # (3, S, S)
+        pixels = fit(_picture(Path(word), images.reading), images.image_size).transpose(2, 0, 1)  # (3, S, S)
         chances = _softmax(model.logits(normalised(pixels[None], images.mean, images.std))[0])
         best = np.argsort(-chances, kind="stable")[:TOP]
         found.append(Prediction(word, tuple(Guess(images.classes[i], float(chances[i])) for i in best)))
     return Outcome(found, _view(found))
 
 
-def _picture(path: Path) -> Bytes:
+def _picture(path: Path, reading: Reading) -> Bytes:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected an image")
     try:
-        return read_picture(path)
+        return read_picture(path, reading)
     except Exception as error:  # Pillow's readers raise whatever their format's parser does
         raise InputError(f"{path}: cannot be read as an image ({error})") from None
 

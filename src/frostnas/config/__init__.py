@@ -7,6 +7,7 @@ from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
     BudgetConfig,
+    ClassWeights,
     DistillConfig,
     ExportConfig,
     LadderConfig,
@@ -15,6 +16,7 @@ from frostnas.config.stages import (
     Precision,
     ProxyConfig,
     RuntimeName,
+    Sampler,
     SearchBlockConfig,
     SearchNetConfig,
     Strategy,
@@ -27,6 +29,7 @@ __all__ = [
     "AugmentConfig",
     "BlockSpaceConfig",
     "BudgetConfig",
+    "ClassWeights",
     "Config",
     "DataConfig",
     "DataName",
@@ -47,6 +50,7 @@ __all__ = [
     "ProxyConfig",
     "QuantConfig",
     "RuntimeName",
+    "Sampler",
     "ScheduleName",
     "SearchBlockConfig",
     "SearchNetConfig",

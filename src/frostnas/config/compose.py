@@ -20,12 +20,17 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frostnas.config.data import check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
-from frostnas.config.stages import TargetName
+from frostnas.config.stages import ClassWeights, Sampler, TargetName
 from frostnas.errors import InputError
 
+POSSIBLE = {
+    "data.image_size": "expected one number, 8 to 1024: a network sees the central square of a picture of any shape"
+}
+"""What to say of a value of the wrong type where its type alone does not say what is possible."""
 ConfigStore.instance().store(name="schema", node=Config)
 
 
@@ -106,6 +111,7 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(_one_line(error, ())) from None
     assert isinstance(config, Config)
     check(config)
+    check_data(config.data)
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train
@@ -122,6 +128,10 @@ def typed(composed: DictConfig) -> Config:
             raise InputError(f"{key}={sizes}: expected different sides of 8 to 1024 pixels")
     if not config.ladder.sizes:
         raise InputError("ladder.sizes=[]: expected at least one side, pixels")
+    if train.sampler is Sampler.balanced and train.class_weights is ClassWeights.balanced:
+        raise InputError(
+            "train.class_weights=balanced: expected train.sampler=shuffled with it; or small classes count twice"
+        )
     if 0 < train.epochs <= train.frozen_epochs:
         raise InputError(
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
@@ -155,7 +165,7 @@ def _one_line(error: Exception, overrides: Sequence[str]) -> str:
         missing, _, rest = str(error).partition("Available options")
         options = re.findall(r"^\t(\S+)$", rest, re.MULTILINE)
         return f"{re.sub(r'^In .*?: ', '', missing).strip()}; expected one of {', '.join(options)}"
-    return f"{given or key}: {text}" if key else text
+    return f"{given or key}: {POSSIBLE.get(str(key), text)}" if key else text
 
 
 def _suggestion(key: str) -> str:

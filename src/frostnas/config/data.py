@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from frostnas.config.fields import bounded
+from frostnas.config.fields import bounded, listed
+from frostnas.errors import InputError
 
 
 class DataName(Enum):
@@ -60,6 +62,10 @@ class DataConfig:
     val_fraction: float = bounded(0.15, 0.01, 0.9)
     """Part of the training images that choices (checkpoints, architectures) are made on."""
     split_seed: int = bounded(0, 0)
+    background: list[int] = listed(128, 128, 128)
+    """RGB, 0 to 255, that transparent parts of pictures are put on."""
+    levels: list[float] | None = None
+    """Black and white of grey pictures deeper than 8 bits; null: found from all of them."""
     strict: bool = False
     """Fail on the first image that cannot be read, instead of counting and skipping it."""
     workers: int = bounded(2, 0, 256)
@@ -67,3 +73,16 @@ class DataConfig:
     in_memory_mb: int = bounded(1024, 0)
     """Sets up to this many MiB as uint8 pixels live on the device."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+def check_data(config: DataConfig) -> None:
+    """Check what the limits of single fields cannot say.
+
+    Raises:
+        InputError: the background is no colour, or the levels are not two that rise.
+    """
+    if len(config.background) != 3 or not all(0 <= value <= 255 for value in config.background):
+        raise InputError(f"data.background={config.background}: expected [RED,GREEN,BLUE], each 0 to 255")
+    levels = config.levels
+    if levels is not None and (len(levels) != 2 or not -math.inf < levels[0] < levels[1] < math.inf):
+        raise InputError(f"data.levels={levels}: expected [BLACK,WHITE] with black below white, or null")

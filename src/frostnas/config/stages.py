@@ -229,6 +229,16 @@ class SearchNetConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
 
+class ClassWeights(Enum):
+    none = "none"
+    balanced = "balanced"
+
+
+class Sampler(Enum):
+    shuffled = "shuffled"
+    balanced = "balanced"
+
+
 @dataclass
 class TrainConfig:
     """Stage 3: StatAssist, QAT with GradBoost, frozen ranges."""
@@ -253,6 +263,10 @@ class TrainConfig:
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
     fresh_statistics: bool = False
     """Post-training quantization estimates batch norm's statistics anew first, as for images of another size."""
+    class_weights: ClassWeights = ClassWeights.none
+    """`balanced`: in the loss every class counts the same, however many images it has."""
+    sampler: Sampler = Sampler.shuffled
+    """`balanced`: every class is drawn equally often in an epoch of as many images: some repeated, some left out."""
     label_smoothing: float = bounded(0.0, 0, 1)
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""

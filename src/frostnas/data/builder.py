@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frostnas.artifacts import ImageFormat, SplitRecord
+from frostnas.artifacts import ClassImages, ImageFormat, SplitRecord
 from frostnas.config import DataConfig
+from frostnas.data.folder import shown_classes
 from frostnas.data.images import Images, Splits
 from frostnas.data.memory import MemoryImages
 from frostnas.data.pictures import Pictures, fit_all
@@ -33,11 +34,11 @@ class Builder:
         """Images on the device, from uint8 (N, 3, S, S) and int64 (N,)."""
         return MemoryImages(pixels.to(self.device), labels.to(self.device), self.format, self.config.augment)
 
-    def parts(self, pictures: Pictures, labels: Indices, ways: Sequence[Indices]) -> list[Images]:
-        """Images for each of ``ways``, of which the first are trained on."""
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Of the pictures to train, to choose and to test on, as they are kept, pixels."""
         config = self.config
-        sides = [config.train_size or config.image_size, *[config.image_size] * len(ways)]
-        return [self.images(pictures, labels, way, side) for way, side in zip(ways, sides, strict=False)]
+        return config.train_size or config.image_size, config.image_size, config.image_size
 
     def images(
         self, pictures: Pictures, labels: Indices, indices: Indices | None = None, side: int | None = None
@@ -61,8 +62,21 @@ class Builder:
             pictures, where, chosen.to(self.device), self.format, config.augment, config.workers, side
         )
 
-    def splits(self, parts: Sequence[Images], test: Indices | None = None, skipped: int = 0) -> Splits:
-        """Splits of train, val and test; ``test`` are the positions held out, None where the set brings its own."""
+    def splits(
+        self,
+        parts: Sequence[Images],
+        images: tuple[ClassImages, ...],
+        test: Indices | None = None,
+        skipped: int = 0,
+        notes: Sequence[str] = (),
+    ) -> Splits:
+        """Splits of train, val and test.
+
+        Args:
+            images: what all of them are known by again.
+            test: the positions held out; None where the set brings its own.
+            notes: what is to be said of the images.
+        """
         train, val, held_out = parts
         record = SplitRecord(
             data=self.config.name.value,
@@ -72,7 +86,17 @@ class Builder:
             test=len(held_out),
             test_fraction=None if test is None else self.config.test_fraction,
             test_indices=None if test is None else tuple(test.tolist()),
+            images=images,
             skipped=skipped,
         )
         log.info("%s: %d images to train, %d to choose, %d to test", record.data, record.train, record.val, record.test)
-        return Splits(self.format, record, train, val, held_out)
+        lacking = [
+            f"there is no image to {purpose} on of class {shown_classes(missing)}"
+            for purpose, part in (("train", train), ("choose", val), ("test", held_out))
+            if (missing := self._missing(part))
+        ]
+        return Splits(self.format, record, train, val, held_out, (*notes, *lacking))
+
+    def _missing(self, part: Images) -> list[str]:
+        there = set(part.labels.tolist())
+        return [name for label, name in enumerate(self.format.classes) if label not in there]

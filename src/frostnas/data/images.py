@@ -46,6 +46,7 @@ class Images(Protocol):
         skip: int = 0,
         part: Part = WHOLE,
         size: int | None = None,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
         """One pass over the images.
 
@@ -58,6 +59,7 @@ class Images(Protocol):
                 images of all parts are those, and augmented as those, of the whole.
             size: side of the images; None for that of the format. Training images are augmented at the side that
                 they are kept at, and then resized.
+            balanced: with a seed: as many images as there are, but of every class equally many.
         """
         ...
 
@@ -71,6 +73,8 @@ class Splits:
     train: Images
     val: Images
     test: Images
+    notes: tuple[str, ...] = ()
+    """What a user should hear of the data once, a sentence each."""
 
 
 def batch_count(images: int, batch_size: int, *, shuffled: bool) -> int:
@@ -78,13 +82,35 @@ def batch_count(images: int, batch_size: int, *, shuffled: bool) -> int:
     return max(1, images // batch_size) if shuffled else -(-images // batch_size)
 
 
-def batch_indices(images: int, batch_size: int, seed: int | None) -> list[Tensor]:
-    """The positions, int64 (B,) on the CPU, of every batch of one pass, as `Images.batches` orders them."""
+def batch_indices(images: int, batch_size: int, seed: int | None, classes: Tensor | None = None) -> list[Tensor]:
+    """The positions, int64 (B,) on the CPU, of every batch of one pass, as `Images.batches` orders them.
+
+    Args:
+        classes: of all images, int64 (N,), to draw every class equally often; None draws every image once.
+    """
     order = torch.arange(images)
     if seed is not None:
-        order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(images, generator=generator) if classes is None else balanced_order(classes, generator)
     count = batch_count(images, batch_size, shuffled=seed is not None)
     return [order[number * batch_size : (number + 1) * batch_size] for number in range(count)]
+
+
+def balanced_order(classes: Tensor, generator: torch.Generator) -> Tensor:
+    """N positions int64 (N,) in random order: of every class equally many, give or take one; of a class, likewise."""
+    classes = classes.cpu()
+    names = torch.unique(classes)
+    names = names[torch.randperm(len(names), generator=generator)]  # that the odd ones go to others each time
+    drawn = []
+    for place, name in enumerate(names):
+        members = torch.nonzero(classes == name).flatten()
+        wanted = len(classes) // len(names) + (place < len(classes) % len(names))
+        rounds = -(-wanted // len(members))
+        drawn.append(
+            torch.cat([members[torch.randperm(len(members), generator=generator)] for _ in range(rounds)])[:wanted]
+        )
+    order = torch.cat(drawn)
+    return order[torch.randperm(len(order), generator=generator)]
 
 
 def slots_of(batch: int, part: Part) -> range:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ClassImages, ImageFormat, Reading
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import Builder
-from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, image_root, list_classes, split_folders
+from frostnas.data.duplicates import duplicate_notes
+from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, list_classes
+from frostnas.data.identity import TEST, TRAIN, VAL, WHOLE, of_files, of_pixels
 from frostnas.data.images import Splits
+from frostnas.data.layout import image_root, layout_of
 from frostnas.data.pictures import FilePictures, Pictures
+from frostnas.data.reading import find_reading
 from frostnas.data.split import Indices, three_ways, two_ways
 from frostnas.data.vision import PUBLIC, read_public
 from frostnas.errors import InputError
@@ -30,14 +34,18 @@ def load(config: DataConfig, device: torch.device) -> Splits:
 
 def _digits(config: DataConfig, device: torch.device) -> Splits:
     build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, digits.MEAN, digits.STD))
-    return _split_three_ways(build, *digits.digits(config.image_size))
+    pictures, labels = digits.digits(config.image_size)
+    images = of_pixels(*digits.digit_scans(), digits.CLASSES)
+    return _split(build, pictures, labels, three_ways(labels, digits.CLASSES, config), images)
 
 
 def _hard_digits(config: DataConfig, device: torch.device) -> Splits:
     mean, std = hard_digits.MEAN, hard_digits.STD
     build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, mean, std))
-    ways = three_ways(digits.digit_scans()[1], config)
-    return build.splits([build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)], ways[2])
+    scans, labels = digits.digit_scans()
+    ways = three_ways(labels, digits.CLASSES, config)
+    parts = [build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)]
+    return build.splits(parts, of_pixels(scans, labels, digits.CLASSES), ways[2])
 
 
 def _public(config: DataConfig, device: torch.device) -> Splits:
@@ -45,47 +53,87 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     held_out = read_public(config, train=False)
     public = PUBLIC[config.name]
     build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
-    parts = build.parts(learned.pictures, learned.labels, two_ways(learned.labels, config))
-    return build.splits([*parts, build.images(held_out.pictures, held_out.labels)])
+    ways = two_ways(learned.labels, learned.classes, config)
+    parts = [
+        build.images(learned.pictures, learned.labels, part, side)
+        for part, side in zip(ways, build.sides[:2], strict=True)
+    ]
+    images = [
+        of_pixels(one.pictures.pixels, one.labels, one.classes, part)
+        for part, one in ((TRAIN, learned), (TEST, held_out))
+    ]
+    return build.splits([*parts, build.images(held_out.pictures, held_out.labels)], (*images[0], *images[1]))
 
 
 def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
-    """`root/train` with `root/test` or `root/val` or both, or class folders right under the root."""
+    """A folder per split, as `layout_of` finds them, or class folders right under the root."""
     root = image_root(config)
-    folders = split_folders(root)
+    layout = layout_of(root)
+    folders = layout.folders
     if not folders:
         return _one_folder(list_classes(root, config), config, device)
-    names = list(folders)
-    if names == ["train"] or "train" not in names:
-        raise InputError(f"data.root={config.root}: has {' and '.join(names)} alone; expected train, and val or test")
-    listings = [list_classes(folder, config) for folder in folders.values()]
-    learned, skipped = listings[0], sum(listing.skipped for listing in listings)
-    for listing in listings[1:]:
-        odd = sorted(set(listing.classes) ^ set(learned.classes))
-        if odd:
-            raise InputError(f"data.root={config.root}: class folders of {', '.join(names)} differ: {', '.join(odd)}")
-    build = _folder_builder(learned, config, device)
-    rest = [build.images(FilePictures(one.paths), np.asarray(one.labels)) for one in listings[1:]]
-    pictures, labels = FilePictures(learned.paths), np.asarray(learned.labels)
-    if len(rest) == 2:
-        return build.splits([*build.parts(pictures, labels, [np.arange(len(labels))]), *rest], skipped=skipped)
-    # A single held-out folder is for the final numbers; choices are made on a part of the training images.
-    parts = build.parts(pictures, labels, two_ways(labels, config))
-    return build.splits([*parts, *rest], skipped=skipped)
+    if TRAIN not in folders or TEST not in folders:
+        names = " and ".join(folder.name for folder in folders.values())
+        raise InputError(f"data.root={config.root}: has {names} alone; expected train, and val or test")
+    learned = list_classes(folders[TRAIN], config)
+    others = {part: list_classes(folders[part], config, learned.classes) for part in (VAL, TEST) if part in folders}
+    listings = {TRAIN: learned, **others}
+    reading, notes = find_reading([look for one in listings.values() for look in one.looks], config)
+    build = _folder_builder(learned.classes, reading, config, device)
+    ways = {part: (one, np.arange(len(one.labels))) for part, one in listings.items()}
+    if VAL not in ways:  # a single held-out folder is for the final numbers
+        trained, chosen = two_ways(learned.labels, learned.classes, config)
+        ways |= {TRAIN: (learned, trained), VAL: (learned, chosen)}
+    return build.splits(
+        [
+            build.images(FilePictures(one.paths, reading), one.labels, where, side)
+            for (one, where), side in zip(_in_order(ways), build.sides, strict=True)
+        ],
+        tuple(image for part, one in listings.items() for image in of_files(one, part)),
+        skipped=sum(one.skipped for one in listings.values()),
+        notes=[layout.note, *notes, *_copies(ways)],
+    )
 
 
 def _one_folder(listing: Listing, config: DataConfig, device: torch.device) -> Splits:
-    build = _folder_builder(listing, config, device)
-    return _split_three_ways(build, FilePictures(listing.paths), np.asarray(listing.labels), listing.skipped)
+    reading, notes = find_reading(listing.looks, config)
+    build = _folder_builder(listing.classes, reading, config, device)
+    pictures, images = FilePictures(listing.paths, reading), of_files(listing, WHOLE)
+    parts = three_ways(listing.labels, listing.classes, config)
+    copies = _copies({part: (listing, where) for part, where in zip((TRAIN, VAL, TEST), parts, strict=True)})
+    return _split(build, pictures, listing.labels, parts, images, listing.skipped, [*notes, *copies])
 
 
-def _split_three_ways(build: Builder, pictures: Pictures, labels: Indices, skipped: int = 0) -> Splits:
-    ways = three_ways(labels, build.config)
-    return build.splits(build.parts(pictures, labels, ways), ways[2], skipped)
+Ways = dict[str, tuple[Listing, Indices]]
+"""Of every part, the positions of its images in a listing."""
 
 
-def _folder_builder(listing: Listing, config: DataConfig, device: torch.device) -> Builder:
-    return Builder(config, device, ImageFormat(listing.classes, config.image_size, IMAGENET_MEAN, IMAGENET_STD))
+def _in_order(ways: Ways) -> list[tuple[Listing, Indices]]:
+    return [ways[part] for part in (TRAIN, VAL, TEST)]
+
+
+def _copies(ways: Ways) -> list[str]:
+    """What there is to say of files that lie in several parts or classes."""
+    return duplicate_notes(
+        {part: [(one.looks[at], int(one.labels[at])) for at in where.tolist()] for part, (one, where) in ways.items()}
+    )
+
+
+def _split(
+    build: Builder,
+    pictures: Pictures,
+    labels: Indices,
+    parts: tuple[Indices, Indices, Indices],
+    images: tuple[ClassImages, ...],
+    skipped: int = 0,
+    notes: Sequence[str] = (),
+) -> Splits:
+    split = [build.images(pictures, labels, part, side) for part, side in zip(parts, build.sides, strict=True)]
+    return build.splits(split, images, parts[2], skipped, notes)
+
+
+def _folder_builder(classes: tuple[str, ...], reading: Reading, config: DataConfig, device: torch.device) -> Builder:
+    return Builder(config, device, ImageFormat(classes, config.image_size, IMAGENET_MEAN, IMAGENET_STD, reading))
 
 
 LOADERS: dict[DataName, Callable[[DataConfig, torch.device], Splits]] = {

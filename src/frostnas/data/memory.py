@@ -50,9 +50,10 @@ class MemoryImages:
         skip: int = 0,
         part: Part = WHOLE,
         size: int | None = None,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
         normalise = Normalise(self.format, self.pixels.device)
-        plan = batch_indices(len(self), batch_size, seed)
+        plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)
         for number in range(skip, len(plan)):
             slots = slots_of(len(plan[number]), part)
             where = plan[number][slots.start : slots.stop : slots.step].to(self.pixels.device)

@@ -10,7 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
+from frostnas.artifacts import Reading
+from frostnas.data.walk import shown
 from frostnas.picture import Bytes, fit, read_picture
+
+
+class PictureError(RuntimeError):
+    """A picture went away, or became another, while it was needed."""
 
 
 class Pictures(Protocol):
@@ -39,15 +45,23 @@ class ArrayPictures:
 
 @dataclass(frozen=True)
 class FilePictures:
-    """Image files."""
+    """Image files, all read by one rule."""
 
     paths: tuple[Path, ...]
+    reading: Reading
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def picture(self, index: int) -> Bytes:
-        return read_picture(self.paths[index])
+        path = self.paths[index]
+        try:
+            return read_picture(path, self.reading)
+        except Exception as error:  # Pillow's readers raise whatever their format's parser does
+            raise PictureError(
+                f"{shown(path)}: could be read when the images were listed, and no longer "
+                f"({shown(f'{type(error).__name__}: {error}')})"
+            ) from None
 
 
 def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Bytes:

@@ -17,7 +17,7 @@ from frostnas.data.augment import erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
-from frostnas.data.pictures import Pictures
+from frostnas.data.pictures import PictureError, Pictures
 from frostnas.picture import Bytes, fit
 from frostnas.resize import resized
 
@@ -54,10 +54,11 @@ class StreamedImages:
         skip: int = 0,
         part: Part = WHOLE,
         size: int | None = None,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
         device = self.labels.device
         normalise = Normalise(self.format, device)
-        plan = batch_indices(len(self), batch_size, seed)[skip:]
+        plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)[skip:]
         seeds = [derived_seed(seed or 0, number) for number in range(skip, skip + len(plan))]
         requests = [
             [(int(self.indices[batch[slot]]), derived_seed(own, slot)) for slot in slots_of(len(batch), part)]
@@ -70,7 +71,7 @@ class StreamedImages:
             pin_memory=device.type == "cuda",
             generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global generator
         )
-        for pixels, batch, own in zip(loader, plan, seeds, strict=True):
+        for pixels, batch, own in zip(_in_one_line(loader), plan, seeds, strict=True):
             slots = list(slots_of(len(batch), part))
             values = pixels.to(device, non_blocking=True).float().div_(255)
             if augment:
@@ -79,18 +80,36 @@ class StreamedImages:
             yield normalise(resized(values, size or self.format.image_size)), self.labels[batch[slots].to(device)]
 
 
+class LoaderError(RuntimeError):
+    """A loader process died or could not do its work; one line says why, without its traceback."""
+
+
+def _in_one_line(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
+    try:
+        yield from loader
+    except Exception as error:  # of a loader process: its own class, with the traceback as its text
+        kind = type(error)
+        reason = (str(error).strip().splitlines() or [kind.__name__])[-1]
+        if kind is PictureError:
+            raise PictureError(reason.removeprefix(f"{kind.__module__}.{kind.__name__}: ")) from None
+        raise LoaderError(f"{reason}; data.workers=0 reads in this process, without shared memory") from None
+
+
 class _Prepared(Dataset[Tensor]):
     """Asked with (index, seed), gives uint8 (3, S, S)."""
 
     def __init__(self, pictures: Pictures, size: int, augment: AugmentConfig | None) -> None:
         self.pictures, self.size = pictures, size
+        self.square = augment is None or augment.crop >= 1  # as in evaluation; else a random part becomes the square
         self.transform = picture_transform(augment, size) if augment is not None else None
 
     def __getitem__(self, request: tuple[int, int]) -> Tensor:
         index, seed = request
         picture = self.pictures.picture(index)
+        if self.square:
+            picture = np.array(fit(picture, self.size))
         if self.transform is None:
-            return _tensor(np.array(fit(picture, self.size)))
+            return _tensor(picture)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.transform(_tensor(picture))
@@ -102,12 +121,10 @@ def _tensor(picture: Bytes) -> Tensor:
 
 
 def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], Tensor]:
-    """Random view of one picture: uint8 (3, H, W) -> uint8 (3, S, S)."""
+    """Random view of one picture, which is a square already unless parts are cropped: uint8 (3, H, W) -> (3, S, S)."""
     steps: list[Callable[[Tensor], Tensor]] = []
     if augment.crop < 1:
         steps.append(v2.RandomResizedCrop(size, scale=(augment.crop, 1.0), antialias=True))
-    else:
-        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
     if augment.flip:
         steps.append(v2.RandomHorizontalFlip())
     if augment.shift or augment.rotate or augment.scale:
@@ -121,4 +138,4 @@ def picture_transform(augment: AugmentConfig, size: int) -> Callable[[Tensor], T
         )
     if augment.randaugment:
         steps.append(RandAugment(augment).draw)
-    return v2.Compose(steps)  # type: ignore[no-any-return]
+    return v2.Compose(steps) if steps else lambda picture: picture

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from frostnas.artifacts import ClassScore
 from frostnas.config import DataConfig
+from frostnas.data.folder import strange_classes
 from frostnas.data.held_out import HeldOut
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.errors import InputError
@@ -43,16 +44,15 @@ def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers
     """Run a data set, at the network's image size and scale, through an exported file.
 
     Raises:
-        InputError: the data's classes are not those of the file.
+        InputError: the data has a class that the file does not know.
     """
-    if given.classes != model.images.classes:
-        raise InputError(
-            f"data: has classes {', '.join(given.classes[:5])}…; the file was trained for "
-            f"{', '.join(model.images.classes[:5])}…"
-        )
     images, labels, ranked = model.images, [], []
+    strange = [name for name in given.classes if name not in images.classes]
+    if strange:
+        raise InputError(f"data={config.name.value}: {strange_classes(strange, images.classes, given.classes)}")
+    place = np.array([images.classes.index(name) for name in given.classes])  # of a data set that may lack some
     for pixels, label in given.batches(BATCH, config):
         logits = model.logits(normalised(pixels, images.mean, images.std))
         ranked.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
-        labels.append(label)
+        labels.append(place[label])
     return Answers(np.concatenate(labels), np.concatenate(ranked))

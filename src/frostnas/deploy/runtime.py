@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ImageFormat, Reading
 from frostnas.errors import InputError
 
 INPUT, OUTPUT = "image", "logits"
@@ -25,6 +25,8 @@ def metadata_of(images: ImageFormat, net_sha256: str, version: str) -> dict[str,
         "image_size": str(images.image_size),
         "mean": json.dumps(images.mean),
         "std": json.dumps(images.std),
+        "background": json.dumps(images.reading.background),
+        "levels": json.dumps(images.reading.levels),
         "frostnas_version": version,
         "net_sha256": net_sha256,
     }
@@ -34,7 +36,10 @@ def _images_of(path: Path, metadata: Mapping[str, str]) -> ImageFormat:
     try:
         mean, std = json.loads(metadata["mean"]), json.loads(metadata["std"])
         classes = tuple(json.loads(metadata["classes"]))
-        return ImageFormat(classes, int(metadata["image_size"]), (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+        (red, green, blue), levels = json.loads(metadata["background"]), json.loads(metadata["levels"])
+        reading = Reading((red, green, blue), levels and (levels[0], levels[1]))
+        size = int(metadata["image_size"])
+        return ImageFormat(classes, size, (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), reading)
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{path}: not exported by frostnas: metadata key {error} is missing or wrong") from None
 

@@ -71,7 +71,10 @@ class Session:
 
     @cached_property
     def data(self) -> Splits:
-        return load_data(self.config.data, self.device)
+        data = load_data(self.config.data, self.device)
+        for note in data.notes:
+            self.workspace.say(f"data: {note}")
+        return data
 
     @property
     def record(self) -> SplitRecord:

@@ -136,6 +136,7 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
                 ("top-1 fake-quant", f"val {_percent(value.fake_quant.val)}, test {_percent(value.fake_quant.test)}"),
                 ("parameters", f"{value.parameters:,}"),
                 ("multiply-adds", f"{value.macs:,}"),
+                *[("warning", warning) for warning in value.warnings],
             ]
         case ExportReport():
             rows = [

@@ -45,6 +45,7 @@ def page(run: RunSummary, folder: Path, doubts: list[str], config: str) -> str:
         *doubts,
         *(f"block.json: {one}" for one in (block.warnings if block is not None else ())),
         *(f"latency.json: {one}" for one in (latency.warnings if latency is not None else ())),
+        *(f"train.json: {one}" for one in (run.train.warnings if run.train is not None else ())),
     ]
     templates = Environment(loader=PackageLoader("frostnas.report"), autoescape=True, undefined=StrictUndefined)
     return templates.get_template("page.html").render(

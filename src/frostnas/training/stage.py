@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
-from frostnas.config import Config, TrainConfig
+from frostnas.config import Config, Sampler, TrainConfig
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Recipe, Saver, TrainingError, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count
 from frostnas.quant import QuantState, set_state
+from frostnas.training.balance import class_weights, guessing_doubt
 from frostnas.training.calibrate import Calibrated, calibrate, restate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
@@ -59,6 +60,7 @@ def run(
     with joined(device, workspace.peer_timeout_s) as world:
         recipe.check_shares(world)
         steps = batch_count(len(data.train), recipe.batch_size, shuffled=True)
+        weights = class_weights(options, data.train.labels, classes)
 
         def trained(saver: Saver) -> Trainer:
             seed_all(recipe.seed)
@@ -67,7 +69,7 @@ def run(
             if start is None or not start_from(model, start):
                 now = replace(now, head_epochs=0)  # there is no new classifier on trained weights
             model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            trainer = Trainer(model, now, options, steps, classes, world, teacher, size=net.image_size)
+            trainer = Trainer(model, now, options, steps, classes, world, teacher, weights, size=net.image_size)
             if saver.live is not None:
                 trainer.load_state_dict(saver.live)
                 done = trainer.progress
@@ -89,7 +91,10 @@ def run(
         doubt = trainer.best.doubt(classes) if trainer.progress.epoch else None
         if doubt is not None:
             workspace.say(f"train: warning: {doubt}; lower train.optim.lr or train.optim.clip_norm, or train longer")
-        return _finish(trainer, data, net, saver.seconds)
+        result, state = _finish(trainer, data, net, saver.seconds)
+        for warning in result.warnings:
+            workspace.say(f"train: warning: {warning}")
+        return result, state
 
 
 def _gentler(recipe: Recipe) -> Recipe:
@@ -123,6 +128,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
         weights_sha256=weights_digest(weights),
         seed=recipe.seed,
         seconds=seconds,
+        warnings=(no_better,) if (no_better := guessing_doubt(fake_quant, data)) else (),
     )
     return result, weights
 
@@ -163,6 +169,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
         skip=progress.step,
         part=(world.rank, world.size),
         size=data.train.side,
+        balanced=trainer.options.sampler is Sampler.balanced,
     )
     for pixels, labels in batches:
         trainer.step(pixels, labels)

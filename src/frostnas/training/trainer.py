@@ -35,11 +35,15 @@ class Trainer(Qat):
         classes: int,
         world: World | None = None,
         teacher: nn.Module | None = None,
+        class_weights: Tensor | None = None,
         *,
         size: int | None = None,
     ) -> None:
-        """Args: options: what the recipe does not say; of what both say the recipe counts.
-        size: side of the network's images, pixels, where those that `step` is given may be larger.
+        """
+        Args:
+            options: what the recipe does not say; of what both say the recipe counts.
+            class_weights: of the classes in the loss, float32 (classes,); None for equal ones.
+            size: side of the network's images, pixels, where those that `step` is given may be larger.
         """
         if world is not None and world.size > 1 and options.synchronise:
             synchronise(model)
@@ -47,6 +51,7 @@ class Trainer(Qat):
         super().__init__(model, recipe, steps_per_epoch, world, amp=options.amp)
         self.options, self.teacher, self.size = options, teacher, size
         self.mixer = make_mixer(options, classes)
+        self.class_weights = class_weights
         self.best = Best()
 
     @property
@@ -86,10 +91,18 @@ class Trainer(Qat):
         with torch.autocast(self.device.type, half, enabled=self.options.amp):
             logits = self.network(resized(pixels, self._present_size(pixels.shape[-1])))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.options.label_smoothing)
+        loss = self._loss(logits, targets)
         if self.teacher is not None:
             loss = distilled(loss, logits, self.teacher, pixels, self.options.distill)
         return loss, logits
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        smooth, weights = self.options.label_smoothing, self.class_weights
+        if weights is None:
+            return F.cross_entropy(logits, targets, label_smoothing=smooth)
+        # The mean over images: over weights, which is the default, parts of a batch would not add up to the whole.
+        total = F.cross_entropy(logits, targets, weights, label_smoothing=smooth, reduction="sum")
+        return total / len(logits)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {
