@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult
+from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult, write_atomic
 from frostnas.config import Config
+from frostnas.config.compose import to_yaml
 from frostnas.latency import measure_files, target_host
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import EXPORTING, TRAINING, Stage, training_inputs
@@ -21,13 +22,13 @@ LADDER_FILE, PLOT = "ladder.json", "ladder.png"
 
 def _climb(session: Session) -> LadderResult:
     config, force = session.config, session.forced
-    sizes = sorted(config.ladder.sizes)
-    parent = None
+    cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
+    parent, shared_seconds = None, 0.0
     if config.ladder.shared:
         largest = replace(config.data, image_size=sizes[-1])
         all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
         parent = _below(session, "shared", all_sizes)
-        shared = TRAINING.run(parent, force=force)
+        shared_seconds = TRAINING.run(parent, force=force).seconds
     runs = {size: _below(session, f"sizes/{size}", _at_size(config, size, parent)) for size in sizes}
     done: dict[int, tuple[TrainResult, ExportReport]] = {}
     for size, run in runs.items():
@@ -53,10 +54,10 @@ def _climb(session: Session) -> LadderResult:
             )
             for (size, (trained, report)), timing in zip(done.items(), timings, strict=True)
         ),
-        cpu=target_host(config.latency).cpu,
+        cpu=cpu,
         runtime=config.latency.runtime.value,
         threads=config.latency.threads,
-        shared_seconds=shared.seconds if parent is not None else 0.0,
+        shared_seconds=shared_seconds,
     )
     if session.workspace.writes:
         save_ladder_plot(result, session.path(PLOT))
@@ -65,6 +66,9 @@ def _climb(session: Session) -> LadderResult:
 
 def _below(session: Session, folder: str, config: Config) -> Session:
     """A run of its own below the ladder's."""
+    config = replace(config, run_dir=str(session.path(folder)))
+    if session.workspace.writes:
+        write_atomic(session.path(folder) / "config.yaml", to_yaml(config).encode())
     return Session(config, replace(session.workspace, run_dir=session.path(folder)))
 
 
