@@ -121,7 +121,7 @@ def reached(better: int, compared: int) -> bool:
 def search(config: Config, data: Splits, measure: Measure, folder: Path) -> FoundBlock:
     """One run of the stage, without its comparison."""
     with Workspace.open(folder) as workspace:
-        result = stage.search_only(config, data, measure, workspace)
+        result = stage.search_only(config, data, measure, workspace, folder.name)
     return {
         "block": block_code(result.block),
         "own": block_code(result.seeds[0].own),

@@ -99,7 +99,7 @@ class Bench:
         def search() -> dict[str, Any]:
             start, config = time.process_time(), self._config(seed, *overrides)
             with tempfile.TemporaryDirectory() as folder, Workspace.open(folder, quiet=True) as workspace:
-                result, rows, weights = net.run(config, self.data, BlockSpec(), self.table, workspace)
+                result, rows, weights = net.run(config, self.data, BlockSpec(), self.table, workspace, "the only one")
             seconds, pick = time.process_time() - start, result.net.name
             return {
                 "pick": pick,

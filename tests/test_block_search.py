@@ -90,13 +90,13 @@ def config_of(*overrides: str) -> Config:
 def search(folder: Path, *overrides: str, data: Splits = DATA, trial: Trial = train_alone) -> BlockResult:
     """The whole stage."""
     with Workspace.open(folder, quiet=True) as workspace:
-        return search_block.run(config_of(*overrides), data, measure, workspace, trial)
+        return search_block.run(config_of(*overrides), data, measure, workspace, " ".join(overrides), trial)
 
 
 def killed(folder: Path, *overrides: str, data: Splits = DATA, trial: Trial = train_alone) -> None:
     """The stage until something kills it, with a checkpoint after every step."""
     with Workspace.open(folder, quiet=True, checkpoint_s=0.0) as workspace, pytest.raises(Killed):
-        search_block.run(config_of(*overrides), data, measure, workspace, trial)
+        search_block.run(config_of(*overrides), data, measure, workspace, " ".join(overrides), trial)
 
 
 def scoring(loss: Callable[[BlockSpec], float]) -> Trial:
@@ -352,7 +352,7 @@ def test_killed_in_the_comparison_it_trains_no_block_twice(tmp_path: Path) -> No
     assert first.trained + then.trained == whole.trained
 
 
-def test_costs_measured_another_way_are_not_gone_on_from(tmp_path: Path) -> None:
+def test_costs_of_another_identity_are_not_gone_on_from(tmp_path: Path) -> None:
     measured: list[int] = []
 
     def counted(specs: Sequence[NetSpec]) -> list[float]:
@@ -362,7 +362,7 @@ def test_costs_measured_another_way_are_not_gone_on_from(tmp_path: Path) -> None
     for threads, times in ((1, 1), (1, 1), (2, 2)):
         mortal = replace(DATA, train=Watched(DATA.train, 0, counts=False))
         with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(Killed):
-            search_block.run(config_of(f"latency.threads={threads}"), mortal, counted, workspace)
+            search_block.run(config_of(), mortal, counted, workspace, f"{threads} threads")
         assert len(measured) == times * costs.SESSIONS
 
 

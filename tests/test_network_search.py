@@ -184,7 +184,7 @@ def test_every_strategy_picks_close_under_the_budget(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", "budget.fraction=0.6")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace)
+        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert result.weights_sha256 == weights_digest(weights)
     assert 0.97 * result.budget_ms <= result.predicted_ms <= result.budget_ms
@@ -201,8 +201,8 @@ def test_random_search_can_train_networks_alone_at_the_supernets_cost(
 ) -> None:
     config = tiny_config("search_net=random", "search_net.alone=2", "search_net.float_epochs=2")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace)
-        again = net.run(config, data, BlockSpec(), table, workspace)
+        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace, "one")
+        again = net.run(config, data, BlockSpec(), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert (again.rows, again.result.weights_sha256) == (rows, weights_digest(weights))
     assert [row.network for row in rows if row.picked] == [result.net.name]
@@ -218,7 +218,7 @@ def test_networks_alone_that_cannot_be_are_refused(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", f"search_net.alone={alone}")
     with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(InputError, match=r"search_net\.alone="):
-        net.run(config, data, BlockSpec(), table, workspace)
+        net.run(config, data, BlockSpec(), table, workspace, "one")
 
 
 def test_limits_hold_together(table: LatencyTable) -> None:
@@ -263,11 +263,11 @@ def test_a_killed_search_goes_on_to_the_same_network(
     lives: list[None] = [None] * batches
     mortal = replace(data, train=Watched(data.train, lives), val=Watched(data.val, lives))
     with Workspace.open(tmp_path / "whole", quiet=True) as workspace:
-        whole = net.run(config, data, BlockSpec(), table, workspace)
+        whole = net.run(config, data, BlockSpec(), table, workspace, "one")
     with Workspace.open(tmp_path / "killed", quiet=True, checkpoint_s=0.0) as workspace:
         with pytest.raises(Killed):
-            net.run(config, mortal, BlockSpec(), table, workspace)
-        resumed = net.run(config, data, BlockSpec(), table, workspace)
+            net.run(config, mortal, BlockSpec(), table, workspace, "one")
+        resumed = net.run(config, data, BlockSpec(), table, workspace, "one")
     assert resumed[1] == whole[1]
     assert replace(resumed[0], seconds=0.0) == replace(whole[0], seconds=0.0)
     files = [(tmp_path / name / "metrics" / "search-net.csv").read_text() for name in ("whole", "killed")]
@@ -290,7 +290,7 @@ def test_a_budget_that_only_the_fastest_network_meets_gives_that_network() -> No
 
 def test_a_budget_above_the_slowest_network_is_said(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        net.run(tiny_config("budget.latency_ms=99"), data, BlockSpec(), table, workspace)
+        net.run(tiny_config("budget.latency_ms=99"), data, BlockSpec(), table, workspace, "one")
     assert "above the slowest network" in (tmp_path / "frostnas.log").read_text()
 
 
@@ -301,7 +301,7 @@ def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, t
         Goal(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
     ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        found = search(config, replace(data, train=train), BlockSpec(), targets, workspace)
+        found = search(config, replace(data, train=train), BlockSpec(), targets, workspace, "one")
     assert len(train.seen) == 12 + 1  # of three epochs, and for the statistics of those that are scored
     for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms

@@ -156,6 +156,37 @@ def test_other_settings_are_refused_by_name_and_nothing_is_overwritten(finished:
     assert (finished / "train.json").read_bytes() == before
 
 
+def test_a_run_of_a_given_block_and_table_searches_the_network_alone(finished: Path, tmp_path: Path) -> None:
+    given = [f"block={finished / 'block.json'}", f"table={finished / 'latency.json'}"]
+    done = command(tmp_path / "given", "run", *given)
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in (tmp_path / "given").glob("*.json")}
+    assert made == {"net.json", "train.json", "export.json"}
+    assert "block given" in done.stdout and "block found" not in done.stdout
+    nets = [frostnas.load(run / "net.json", frostnas.NetResult).value.net for run in (tmp_path / "given", finished)]
+    assert nets[0] == nets[1]
+
+
+def test_networks_to_compare_with_are_added_without_a_new_search(finished: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    before = frostnas.load(copy / "net.json", frostnas.NetResult).value
+    done = command(copy, "search-net", "search_net.baselines=[frostnet_small_0_35]", "search_net.float_epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert "search-net: made again: search_net.baselines ([], now ['frostnet_small_0_35'])" in done.stdout
+    assert "search-net: going on from epoch 3" in done.stdout  # the supernet has both of its epochs
+    assert frostnas.load(copy / "net.json", frostnas.NetResult).value.net == before.net
+    assert "frostnet_small_0_35" in (copy / "pareto.csv").read_text()
+    assert "frostnet_small_0_35" not in (finished / "pareto.csv").read_text()
+
+
+def test_a_search_that_fails_leaves_the_files_of_the_former_one(finished: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    names = ("net.json", "net.safetensors", "pareto.csv", "pareto.svg")
+    done = command(copy, "search-net", "budget.latency_ms=1e-6", "--force")
+    assert done.returncode == 2 and "budget.latency_ms" in done.stderr
+    assert [(copy / name).read_bytes() for name in names] == [(finished / name).read_bytes() for name in names]
+
+
 def test_the_exported_file_documents_itself_and_takes_any_batch(finished: Path) -> None:
     session = ort.InferenceSession(str(finished / "model.int8.onnx"), providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
@@ -244,6 +275,18 @@ def test_the_report_says_which_artifact_is_out_of_date(finished: Path, tmp_path:
         file.write("\n")
     assert command(tmp_path, "report").returncode == 0
     assert "export.json was made from another train.json than the one here" in (tmp_path / "report.html").read_text()
+
+
+def test_the_report_says_which_file_is_damaged_and_which_images_differ(finished: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "model.int8.onnx").write_bytes(b"")
+    net = json.loads((copy / "net.json").read_text())
+    net["split"]["seed"] = 7
+    (copy / "net.json").write_text(json.dumps(net))
+    assert command(copy, "report").returncode == 0
+    page = Page((copy / "report.html").read_text())
+    assert "export.json: model.int8.onnx is not the file that was written" in page.words
+    assert "train.json was made with other images (split seed 7, now 0) than net.json" in page.words
 
 
 def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path, tmp_path: Path) -> None:

@@ -152,6 +152,8 @@ class NetResult:
     seconds: float
     weights_sha256: str | None = None
     """Of `net.safetensors`, what the search trained of the network; None where there is none."""
+    block: BlockSpec | None = None
+    """The one whose space was searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +365,8 @@ class Evaluation:
 
     path: str
     images: int
+    part: str
+    """Which images these are, in words."""
     top1: float
     top5: float
     classes: tuple[ClassScore, ...]

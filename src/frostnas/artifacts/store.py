@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from frostnas.artifacts.results import ImageFormat, SplitRecord
 from frostnas.errors import InputError
 from frostnas.version import __version__
 
@@ -33,6 +35,12 @@ class Provenance:
     """The part of the resolved config that the stage reads."""
     inputs: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every input: of a file's bytes, or of a spec's canonical JSON."""
+    split: SplitRecord | None = None
+    """The images, where it was made from any."""
+    images: ImageFormat | None = None
+    """How they were seen."""
+    threads: int | None = None
+    """That torch computed on: another number sums in another order, so that other last bits come out."""
 
     @property
     def config_sha256(self) -> str:
@@ -45,6 +53,8 @@ class Stored(Generic[T]):
 
     value: T
     provenance: Provenance
+    files: dict[str, str]
+    """SHA-256 of every file that belongs to it, by its path from the artifact's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,10 @@ class _Envelope:
     config: dict[str, Any]
     inputs: dict[str, str]
     data: Any
+    split: SplitRecord | None = None
+    images: ImageFormat | None = None
+    threads: int | None = None
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def sha256_of(path: Path) -> str:
@@ -85,8 +99,12 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
 
 
-def save(path: Path, value: Artifact, provenance: Provenance) -> None:
-    """Write an artifact as indented JSON."""
+def save(path: Path, value: Artifact, provenance: Provenance, files: dict[str, str] | None = None) -> None:
+    """Write an artifact as indented JSON.
+
+    Args:
+        files: SHA-256 of the files that belong to it, by their paths from its folder.
+    """
     envelope = _Envelope(
         value.KIND,
         value.SCHEMA,
@@ -95,6 +113,10 @@ def save(path: Path, value: Artifact, provenance: Provenance) -> None:
         provenance.config,
         provenance.inputs,
         value,
+        provenance.split,
+        provenance.images,
+        provenance.threads,
+        files or {},
     )
     write_atomic(path, msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n")
 
@@ -123,4 +145,16 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
         value = msgspec.convert(envelope.data, kind)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
-    return Stored(value, Provenance(envelope.config, envelope.inputs))
+    made = Provenance(envelope.config, envelope.inputs, envelope.split, envelope.images, envelope.threads)
+    return Stored(value, made, envelope.files)
+
+
+def damage(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """What is wrong with the files of an artifact in ``folder``, a sentence each."""
+    found = []
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is gone")
+        elif sha256_of(folder / name) != digest:
+            found.append(f"{name} is not the file that was written")
+    return found

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from frostnas.artifacts import write_atomic
 from frostnas.config import Config, TargetConfig, TargetName
-from frostnas.config.compose import to_yaml, typed
+from frostnas.config.compose import read_stored, to_yaml
 from frostnas.errors import InputError
 
 WRITTEN_WITH = "checkpoints/latency/bundle.yaml"  # in the run directory: the config that the bundle was written with
@@ -42,9 +40,7 @@ def _imported(config: Config, overrides: Sequence[str], results: Path) -> Config
         raise InputError(f"run_dir={config.run_dir}: no bundle was written from it; expected the bundle's run_dir=")
     if not results.is_file():
         raise InputError(f"import {results}: no such file; expected the results.json that the bundle's agent wrote")
-    stored = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
-    assert isinstance(stored, DictConfig)
-    before = typed(stored)
+    before = read_stored(path, Config)
     before.run_dir = config.run_dir
     return _with_target(before, replace(before.latency.target, results=str(results)))
 

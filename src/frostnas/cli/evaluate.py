@@ -1,15 +1,17 @@
-"""`frostnas evaluate`: an exported file on the test split of any data. Needs no torch, so that it runs on the board."""
+"""`frostnas evaluate`: an exported file on labelled images. Needs no torch, so that it runs on the board."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from frostnas.artifacts import Evaluation, Throughput
+from frostnas.cli.of_run import run_of
 from frostnas.cli.outcome import Outcome
+from frostnas.cli.scored import check_exported, to_score
 from frostnas.config import Config
-from frostnas.data.held_out import held_out
 from frostnas.deploy.evaluation import answer, confusion_matrix, scores
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
@@ -22,19 +24,19 @@ BATCHES = (1, 4, 16, 64)
 log = logging.getLogger(__name__)
 
 
-def evaluate(config: Config, path: Path | None) -> Outcome:
-    """Score an exported file, or a run's INT8 file, on the test split of the data.
+def evaluate(config: Config, overrides: Sequence[str], path: Path | None) -> Outcome:
+    """Score an exported file, or a run's INT8 file, on the images that `to_score` finds for it.
 
     The confusion matrix goes beside the file, as `<file>.confusion.csv` and, where there is matplotlib, `.png`.
     """
-    path = path or Path(config.run_dir)
-    file = path / INT8_NAME if path.is_dir() else path
+    folder = run_of(config, path)
+    file = folder / INT8_NAME if path is None or path.is_dir() else path
+    check_exported(file)
     model = OnnxClassifier(file, config.latency.threads)
-    sized = replace(config.data, image_size=model.images.image_size)
-    given = held_out(sized, model.images)
-    for note in given.notes:
+    scored = to_score(replace(config.data, image_size=model.images.image_size), overrides, folder, model.images)
+    for note in scored.pictures.notes:
         log.warning("data: %s", note)
-    answers = answer(model, given, sized)
+    answers = answer(model, scored.pictures, scored.config)
     classes = model.images.classes
     confusion = confusion_matrix(answers.labels, answers.ranked[:, 0], len(classes))
     right = answers.ranked == answers.labels[:, None]
@@ -49,6 +51,7 @@ def evaluate(config: Config, path: Path | None) -> Outcome:
     result = Evaluation(
         path=str(file),
         images=len(answers.labels),
+        part=scored.part,
         top1=float(right[:, 0].mean()),
         top5=float(right.any(1).mean()),
         classes=scores(confusion, classes),

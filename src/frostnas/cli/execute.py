@@ -86,10 +86,25 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
         from frostnas.cli.bundle import on_its_way
 
         config = on_its_way(config, overrides, options.out, path)
+    config = _of_run(command, config, overrides, path, bundled=options.out is not None)
     if options.cfg:
         print(to_yaml(config), end="")
     else:
-        _show(_work(command, config, path, options), options)
+        _show(_work(command, config, overrides, path, options), options)
+
+
+def _of_run(
+    command: str, config: Config, overrides: Sequence[str], path: Path | None, *, bundled: bool = False
+) -> Config:
+    """With the data and the board of the run that the command works on, where the command line names no others."""
+    from frostnas.cli.of_run import run_of, with_board_of_run, with_data_of_run
+
+    if command in ("zoo", "report") or (command == PROFILE and path is not None):  # which takes all from the bundle
+        return config
+    folder = run_of(config, path)
+    if command != "evaluate" and not bundled:  # it measures where it runs, on the board itself too
+        config = with_board_of_run(config, overrides, folder)
+    return with_data_of_run(config, overrides, folder)
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -106,17 +121,17 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
     return overrides, Path(paths[0]) if paths else None
 
 
-def _work(command: str, config: Config, path: Path | None, options: Options) -> Outcome:
+def _work(command: str, config: Config, overrides: Sequence[str], path: Path | None, options: Options) -> Outcome:
     """Each branch imports what it needs, and no more."""
     match command:
         case "zoo":
             from frostnas.cli.zoo import zoo
 
-            return zoo(config)
+            return zoo(config, overrides)
         case "evaluate":
             from frostnas.cli.evaluate import evaluate
 
-            return evaluate(config, path)
+            return evaluate(config, overrides, path)
         case "report":
             from frostnas.cli.report import report
 
@@ -163,7 +178,8 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     def task(composed: DictConfig) -> None:
         config = typed(composed)
         config.run_dir = HydraConfig.get().runtime.output_dir
-        _show(_work(command, config, None, options), options)
+        given = list(HydraConfig.get().overrides.task)
+        _show(_work(command, _of_run(command, config, given, None), given, None, options), options)
 
     sys.argv = [f"frostnas {command}", "--multirun", *with_recipe(overrides)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from frostnas.artifacts import (
     NetResult,
     Stored,
     TrainResult,
+    damage,
     load,
     load_table,
     sha256_of,
@@ -21,6 +23,7 @@ from frostnas.artifacts import (
 )
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
+from frostnas.data.comparison import other_images
 from frostnas.errors import InputError
 from frostnas.report.grids import RunSummary
 from frostnas.report.page import page
@@ -45,8 +48,19 @@ def report(config: Config, path: Path | None) -> Outcome:
     settings = folder / "config.yaml"
     text = settings.read_text() if settings.is_file() else ""
     target = folder / NAME
-    write_atomic(target, page(RunSummary(**values), folder, _stale(folder, stored), text).encode())
+    write_atomic(target, page(RunSummary(**values), folder, _doubts(folder, stored), text).encode())
     return Outcome({"report": str(target)}, Text(f"wrote {target}", no_wrap=True, overflow="ignore"))
+
+
+def _doubts(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
+    """Artifacts whose files are damaged, or that were made from other files or images than those beside them."""
+    damaged = [f"{kind}.json: {said}" for kind, one in stored.items() for said in damage(folder, one.files)]
+    others = [
+        f"{later}.json was made with other {said} than {kind}.json"
+        for (kind, one), (later, two) in combinations(stored.items(), 2)
+        for said in other_images(one.provenance, two.provenance)
+    ]
+    return damaged + others + _stale(folder, stored)
 
 
 def _stale(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:

@@ -19,7 +19,7 @@ from frostnas.deploy.formats.registry import check_installed
 from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried
-from frostnas.pipeline import CHAIN, STAGES, Session
+from frostnas.pipeline import STAGES, Session, run_chain
 from frostnas.report.grids import RunSummary, artifact_grids, run_grid
 from frostnas.report.tables import view
 
@@ -38,9 +38,15 @@ def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]
         peer_timeout_s=config.peer_timeout_s,
     ) as workspace:
         path, content = workspace.run_dir / "config.yaml", to_yaml(config).encode()
-        if workspace.writes and not path.exists():
+        new = workspace.writes and not path.exists()
+        if new:
             write_atomic(path, content)
-        yield Session(config, workspace)
+        try:
+            yield Session(config, workspace)
+        except InputError:
+            if new:
+                path.unlink(missing_ok=True)  # later commands take their data from it
+            raise
         if workspace.writes:
             write_atomic(path, content)
 
@@ -65,18 +71,14 @@ def _on_foot(bundle: Path, config: Config) -> Text:
 
 
 def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
-    """Run every stage that is not done yet, and sum the run up."""
-    if config.net is not None:
-        raise InputError(
-            f"net={config.net}: `run` searches for its network; use `frostnas train` and `frostnas export`"
-        )
+    """Run every stage that is not done yet and whose output is not given, and sum the run up."""
     check_installed(config.export.formats)  # rather now than after hours
     with _session(config, console, quiet) as session:
-        values = {stage.name: stage.run(session, force=force) for stage in CHAIN}
+        values = run_chain(session, force=force)
         run = RunSummary(
-            block=values["search-block"],
-            latency=values["profile-latency"],
-            net=values["search-net"],
+            block=values.get("search-block"),
+            latency=values.get("profile-latency"),
+            net=values.get("search-net"),
             train=values["train"],
             export=values["export"],
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
@@ -19,8 +19,9 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from frostnas.config.data import check_data
+from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
@@ -112,6 +113,8 @@ def typed(composed: DictConfig) -> Config:
     assert isinstance(config, Config)
     check(config)
     check_data(config.data)
+    if not config.run_dir.strip():
+        raise InputError(f"run_dir={config.run_dir}: expected a folder")
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     train = config.train
@@ -138,6 +141,26 @@ def typed(composed: DictConfig) -> Config:
             "batch norm must move in quantized training before they are fixed"
         )
     return config
+
+
+C = TypeVar("C")
+
+
+def read_stored(path: Path, schema: type[C], group: str | None = None) -> C:
+    """A config, or one group of it, that `to_yaml` wrote.
+
+    Raises:
+        InputError: it cannot be read, or has a value of the wrong type or out of range.
+    """
+    try:
+        stored: Any = OmegaConf.load(path)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), stored[group] if group else stored)
+        config: Any = OmegaConf.to_object(merged)
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: is not a config that frostnas wrote ({str(error).splitlines()[0]})") from None
+    check(config, f"{group}." if group else "")
+    check_data(config if isinstance(config, DataConfig) else getattr(config, "data", DataConfig()))
+    return config  # type: ignore[no-any-return]
 
 
 def to_yaml(config: Config) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from frostnas.config.fields import bounded, listed
+from frostnas.config.fields import bounded, listed, place
 from frostnas.errors import InputError
 
 
@@ -48,14 +48,14 @@ class DataConfig:
     """Images and their splits."""
 
     name: DataName = DataName.digits
-    root: str = "data"
+    root: str = place("data")
     """Folder of the data set; unused by the bundled digits."""
     image_size: int = bounded(16, 8, 1024)
     """Side of the square input, pixels."""
     train_size: int | None = bounded(None, 8, 1024)
     """Side that training pictures are kept and augmented at, pixels, before they are resized to `image_size`; null:
     the largest of `image_size` and what a teacher or a ladder takes."""
-    download: bool = False
+    download: bool = place(False)
     """Let torchvision download a missing data set."""
     test_fraction: float = bounded(0.2, 0.01, 0.9)
     """Held out for the final numbers where the data set has no test split of its own."""
@@ -66,11 +66,11 @@ class DataConfig:
     """RGB, 0 to 255, that transparent parts of pictures are put on."""
     levels: list[float] | None = None
     """Black and white of grey pictures deeper than 8 bits; null: found from all of them."""
-    strict: bool = False
+    strict: bool = place(False)
     """Fail on the first image that cannot be read, instead of counting and skipping it."""
-    workers: int = bounded(2, 0, 256)
+    workers: int = bounded(2, 0, 256, matters=False)
     """Loader processes for sets that do not fit into memory."""
-    in_memory_mb: int = bounded(1024, 0)
+    in_memory_mb: int = bounded(1024, 0, matters=False)
     """Sets up to this many MiB as uint8 pixels live on the device."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 

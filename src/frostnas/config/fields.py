@@ -1,16 +1,20 @@
-"""Config fields that state their own limits, and the walk that checks them."""
+"""Config fields that state their own limits and whether results depend on them, and the walk that checks them."""
 
 from __future__ import annotations
 
-from dataclasses import field, fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from typing import Any
 
 from frostnas.errors import InputError
 
 
-def bounded(default: Any, low: float | None = None, high: float | None = None) -> Any:
-    """A number with inclusive limits; None passes where the type is optional."""
-    return field(default=default, metadata={"low": low, "high": high})
+def bounded(default: Any, low: float | None = None, high: float | None = None, *, matters: bool = True) -> Any:
+    """A number with inclusive limits; None passes where the type is optional.
+
+    Args:
+        matters: whether results depend on it.
+    """
+    return field(default=default, metadata={"low": low, "high": high, "matters": matters})
 
 
 def chosen(default: Any, *accepted: Any) -> Any:
@@ -23,6 +27,19 @@ def chosen(default: Any, *accepted: Any) -> Any:
 def listed(*default: Any) -> Any:
     """A list with its default."""
     return field(default_factory=lambda: list(default))
+
+
+def place(default: Any) -> Any:
+    """A value that says where something is or how it is reached, not what comes out.
+
+    What a path leads to is hashed as an input of the stage that reads it.
+    """
+    return field(default=default, metadata={"matters": False})
+
+
+def matters(item: Field[Any]) -> bool:
+    """Whether results depend on a field; they do unless it says otherwise."""
+    return bool(item.metadata.get("matters", True))
 
 
 def check(config: Any, prefix: str = "") -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from frostnas.config.data import DataConfig
-from frostnas.config.fields import bounded
+from frostnas.config.fields import bounded, place
 from frostnas.config.quant import QuantConfig
 from frostnas.config.space import SpaceConfig
 from frostnas.config.stages import (
@@ -39,24 +39,24 @@ class Logger(Enum):
 class Config:
     """Everything that a command can be told with KEY=VALUE."""
 
-    run_dir: str = "runs/digits"
+    run_dir: str = place("runs/digits")
     seed: int = bounded(0, 0, 2**31 - 1)
-    device: Device = Device.auto
-    logger: Logger = Logger.none
+    device: Device = place(Device.auto)
+    logger: Logger = place(Logger.none)
     """`tensorboard` (an extra): event files in run_dir/tensorboard."""
-    checkpoint_s: float = bounded(20.0, 0)
+    checkpoint_s: float = bounded(20.0, 0, matters=False)
     """Work that a killed run may lose, s."""
-    peer_timeout_s: float = bounded(600.0, 1)
+    peer_timeout_s: float = bounded(600.0, 1, matters=False)
     """Several processes: how long one waits for another that is silent before the job ends, s."""
-    block: str | None = None
+    block: str | None = place(None)
     """Path of a block.json or a named block; null: block.json in run_dir if it is there, else `frost`."""
-    net: str | None = None
+    net: str | None = place(None)
     """Path of a net.json or a zoo name; null: net.json in run_dir."""
-    table: str | None = None
+    table: str | None = place(None)
     """Path of a latency.json; null: the one in run_dir."""
-    host: str = ""
+    host: str = place("")
     """Of `latency/target=ssh`: what the ssh command takes, a host of its config or user@host."""
-    target_cpu: str | None = None
+    target_cpu: str | None = place(None)
     """CPU of a table that was made elsewhere, or a part of its name; null: a table must be of `latency.target`."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from frostnas.config.fields import bounded, chosen, listed
+from frostnas.config.fields import bounded, chosen, listed, place
 from frostnas.config.optim import OptimConfig
 
 
@@ -93,19 +93,19 @@ class TargetConfig:
     name: TargetName = TargetName.local
     host: str = ""
     """`ssh`: what the ssh command takes: a host of its config, or user@host."""
-    port: int | None = bounded(None, 1, 65535)
+    port: int | None = bounded(None, 1, 65535, matters=False)
     """`ssh`: null for ssh's own choice."""
-    ssh_config: str = ""
+    ssh_config: str = place("")
     """`ssh`: a config file in place of the user's."""
-    python: str = "python3"
+    python: str = place("python3")
     """`ssh`: the interpreter there that has numpy and onnxruntime."""
-    folder: str = ".cache/frostnas"
+    folder: str = place(".cache/frostnas")
     """`ssh`: where models are put meanwhile, from the home folder unless absolute."""
-    patience_s: float = bounded(300.0, 0.0)
+    patience_s: float = bounded(300.0, 0.0, matters=False)
     """`ssh`: how long to try to come back after the connection was dropped, s."""
-    out: str = "bundle.zip"
+    out: str = place("bundle.zip")
     """`bundle`: the file to carry."""
-    results: str = ""
+    results: str = place("")
     """`bundle`: the results.json that came back."""
 
 
@@ -134,7 +134,7 @@ class LatencyConfig:
 class OtherTarget:
     """A further table and budget that the same supernet gives a network for."""
 
-    table: str = ""
+    table: str = place("")
     """Path of its latency.json; empty for the one of the run."""
     latency_ms: float | None = None
     """As `budget.latency_ms`."""
@@ -171,9 +171,9 @@ class Strategy(Enum):
 class DistillConfig:
     """Learning from another trained network besides the labels (Hinton et al. 2015)."""
 
-    teacher: str | None = None
+    teacher: str | None = place(None)
     """Run directory of a finished training, a zoo name or `torchvision:NAME`; null for none."""
-    weights: str | None = None
+    weights: str | None = place(None)
     """With a name: path of its state dict or weights.safetensors; DEFAULT downloads torchvision's own."""
     mean: list[float] | None = None
     """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: ImageNet's for torchvision
@@ -282,7 +282,7 @@ class TrainConfig:
     """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
     sizes: list[int] = listed()
     """Image sides of which each batch takes one by chance; empty for `data.image_size` alone."""
-    weights: str | None = None
+    weights: str | None = place(None)
     """Path of a weights.safetensors to start from; a classifier of another size is left out."""
     inherit: bool = True
     """Without `weights`: start from those that the search has trained, `net.safetensors` beside net.json."""

@@ -13,15 +13,16 @@ from frostnas.config import Config
 from frostnas.config.compose import to_yaml
 from frostnas.latency import measure_files, target_host
 from frostnas.pipeline.session import Session
-from frostnas.pipeline.stages import EXPORTING, TRAINING, Stage, training_inputs
+from frostnas.pipeline.stage import Stage, Work
+from frostnas.pipeline.stages import EXPORTING, TRAINING, training_inputs
 from frostnas.pipeline.trained import WEIGHTS
 from frostnas.report.ladder_plot import save_ladder_plot
 
 LADDER_FILE, PLOT = "ladder.json", "ladder.png"
 
 
-def _climb(session: Session) -> LadderResult:
-    config, force = session.config, session.forced
+def _climb(session: Session, work: Work) -> LadderResult:
+    config, force = session.config, work.forced
     cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
     parent, shared_seconds = None, 0.0
     if config.ladder.shared:
@@ -60,7 +61,7 @@ def _climb(session: Session) -> LadderResult:
         shared_seconds=shared_seconds,
     )
     if session.workspace.writes:
-        save_ladder_plot(result, session.path(PLOT))
+        save_ladder_plot(result, work.folder / PLOT)
     return result
 
 
@@ -98,4 +99,5 @@ LADDER = Stage(
     ("seed", "data", "quant", "train", "ladder", "latency", "export"),
     training_inputs,
     _climb,
+    of_images=True,
 )

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from frostnas.artifacts import (
+    Artifact,
     BlockResult,
     BlockSpec,
     LatencyTable,
     NetResult,
     NetSpec,
+    Provenance,
     TrainResult,
     load,
     load_table,
@@ -24,18 +26,17 @@ from frostnas.artifacts import (
 from frostnas.config import Config
 from frostnas.data import Splits
 from frostnas.data import load as load_data
+from frostnas.data.comparison import other_images
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
-from frostnas.pipeline.trained import WEIGHTS, load_net
+from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
 
-if TYPE_CHECKING:
-    from frostnas.artifacts import SplitRecord
-
+T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
 NET_WEIGHTS = "net.safetensors"
 ROWS, PARETO = "latency.csv", "pareto.csv"
@@ -57,8 +58,7 @@ class Session:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.config = with_integers(config, self.table_path)
         self.workspace = workspace
-        self.forced = False
-        """Whether the present stage replaces what is there."""
+        self._said_threads = False
         seed_all(config.seed)
 
     def path(self, name: str) -> Path:
@@ -76,18 +76,16 @@ class Session:
             self.workspace.say(f"data: {note}")
         return data
 
-    @property
-    def record(self) -> SplitRecord:
-        return self.data.record
-
-    @property
+    @cached_property
     def block(self) -> BlockSpec:
         """`block=`: a block.json, a named block, else the run's own block.json, else the Frost bottleneck."""
         given = self.config.block
         if given is None and not self.path(BLOCK).exists():
             return NAMED_BLOCKS["frost"]
-        if given is None or given.endswith(".json"):
-            return load_block(Path(given) if given else self.path(BLOCK))
+        if given is None:
+            return _checked(self._own(BLOCK, BlockResult).block, self.path(BLOCK))
+        if given.endswith(".json"):
+            return _checked(load(given, BlockResult).value.block, Path(given))
         if given not in NAMED_BLOCKS:
             raise InputError(f"block={given}: expected a block.json or one of {', '.join(NAMED_BLOCKS)}")
         return NAMED_BLOCKS[given]
@@ -98,18 +96,18 @@ class Session:
         images = self.data.format
         return NetworkSpace(self.config.space.network, self.block, images.image_size, len(images.classes))
 
-    @property
+    @cached_property
     def table(self) -> LatencyTable:
         """`table=`: a latency.json with its latency.csv beside it, else the run's own."""
         return load_table(self.table_path)
 
-    @property
+    @cached_property
     def net(self) -> NetSpec:
         """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes."""
         images = self.data.format
         given = self.config.net
-        if self._net_json is not None:
-            spec = load(self._net_json, NetResult).value.net
+        if self._net_result is not None:
+            spec = self._net_result.net
         elif given in zoo_names():
             spec = zoo_spec(given, len(images.classes), images.image_size)
         else:
@@ -124,6 +122,42 @@ class Session:
         return Path(given) if given.endswith(".json") else None
 
     @cached_property
+    def _net_result(self) -> NetResult | None:
+        """What the net.json holds; the run's own one is of the run's images."""
+        if self.config.net is None:
+            return self._own(NET, NetResult)
+        return load(self._net_json, NetResult).value if self._net_json is not None else None
+
+    @cached_property
+    def trained(self) -> TrainResult:
+        """The run's finished training."""
+        return self._own(TRAIN, TrainResult)
+
+    def _own(self, name: str, kind: type[T]) -> T:
+        """A result of the run itself, which later stages go on from with the same images.
+
+        Raises:
+            InputError: there is none, or it was made from other images than those of now.
+        """
+        path = self.path(name)
+        stored = load(path, kind)
+        now = Provenance(split=self.data.record, images=self.data.format)
+        if other := other_images(stored.provenance, now):
+            raise InputError(f"{path}: was made with other {other[0]}; it is kept: use another run_dir= for these")
+        self.look_at_threads(str(path), stored.provenance)
+        return stored.value
+
+    def look_at_threads(self, what: str, made: Provenance) -> None:
+        """Say, once, that a run goes on with another number of threads than it has begun with."""
+        now = torch.get_num_threads()
+        if made.threads not in (None, now) and not self._said_threads:
+            self._said_threads = True
+            self.workspace.say(
+                f"warning: {what} was made on {made.threads} thread(s), and the run goes on with {now}, which round "
+                "otherwise: results will be as good, but not the same to the byte"
+            )
+
+    @cached_property
     def start(self) -> Start | None:
         """`train.weights`, else what the search trained of the network, if `train.inherit` wants it and there is any.
 
@@ -136,9 +170,9 @@ class Session:
             if not path.is_file():
                 raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors")
             return Start(path, sha256_of(path), "train.weights")
-        if not train.inherit or self._net_json is None:
+        if not train.inherit or self._net_json is None or self._net_result is None:
             return None
-        digest = load(self._net_json, NetResult).value.weights_sha256
+        digest = self._net_result.weights_sha256
         if digest is None:
             return None
         path = self._net_json.with_name(NET_WEIGHTS)
@@ -196,18 +230,13 @@ class Session:
         teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
         return Remembering(teacher) if repeats_pixels(self.config.data.augment, mixed) else teacher
 
-    def trained_net(self, trained: TrainResult) -> Net:
+    def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
-        return load_net(self.path(WEIGHTS), trained).to(self.device)
+        return load_net(self.path(WEIGHTS), self.trained).to(self.device)
 
 
-def load_block(path: Path) -> BlockSpec:
-    """The block that a block.json found.
-
-    Raises:
-        InputError: the file does not fit, or a slot holds an operation that is not registered.
-    """
-    block = load(path, BlockResult).value.block
+def _checked(block: BlockSpec, path: Path) -> BlockSpec:
+    """The block, unless a slot of it holds an operation that is not registered: then InputError names its file."""
     try:
         check_block(block)
     except InputError as error:

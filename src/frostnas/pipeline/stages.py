@@ -1,27 +1,23 @@
-"""The chain: what each stage reads, what it writes, and whether that is already done."""
+"""The chain: what each stage reads, what it does and what it writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pandas as pd
 from safetensors.torch import save as to_safetensors
 
 from frostnas import latency, training
 from frostnas.artifacts import (
-    Artifact,
     BlockResult,
     ExportReport,
     LatencyTable,
     NetResult,
     NetSpec,
-    Provenance,
     TrainResult,
-    load,
     load_table,
     save,
     sha256_of,
@@ -30,18 +26,18 @@ from frostnas.artifacts import (
     write_rows,
 )
 from frostnas.config import DistillConfig
-from frostnas.config.compose import to_plain
 from frostnas.deploy import export
 from frostnas.engine import Recipe
 from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
-from frostnas.pipeline.baselines import baseline_rows, baseline_specs
+from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity, speaking_of
-from frostnas.pipeline.trained import TRAIN, WEIGHTS
+from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
 from frostnas.report.block_plots import write_block_plots
 from frostnas.report.pareto_plot import save_pareto_plot
 from frostnas.report.range_plot import save_range_plot
@@ -49,104 +45,16 @@ from frostnas.report.training_plot import save_training_plot
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
 
-T = TypeVar("T", bound=Artifact)
-NOT_HASHED = {
-    "data": ("root", "download", "strict", "workers", "in_memory_mb"),
-    "latency.target": ("port", "ssh_config", "python", "folder", "patience_s", "out", "results"),
-    # The content of these is an input of its own:
-    "train": ("weights",),
-    "train.distill": ("teacher", "weights"),
-    "search_net.distill": ("teacher", "weights"),
-}
-"""Keys that say where things are, not what comes out."""
 
-
-@dataclass(frozen=True, slots=True)
-class Stage(Generic[T]):
-    """One step of the chain."""
-
-    name: str
-    """The command."""
-    artifact: str
-    """Its main file in the run directory."""
-    kind: type[T]
-    reads: tuple[str, ...]
-    """Config groups and keys that its result depends on."""
-    inputs: Callable[[Session], dict[str, str]]
-    """Hashes of what it consumes."""
-    compute: Callable[[Session], T]
-    """Do the work; write the files beside the artifact."""
-
-    def provenance(self, session: Session) -> Provenance:
-        config = to_plain(session.config)
-        part: dict[str, Any] = {}
-        for key in self.reads:
-            group, _, name = key.partition(".")
-            part[key] = _hashed(key, config[group][name] if name else config[group])
-        return Provenance(part, self.inputs(session))
-
-    def existing(self, session: Session) -> T | None:
-        """The finished artifact, if it was made from the same config and inputs; None if there is none.
-
-        Raises:
-            InputError: there is one, made from something else.
-        """
-        path = session.path(self.artifact)
-        if not path.exists():
-            return None
-        stored, wanted = load(path, self.kind), self.provenance(session)
-        changed = _changes(stored.provenance.config, wanted.config) + [
-            f"input {name}"
-            for name in sorted(stored.provenance.inputs.keys() | wanted.inputs.keys())
-            if stored.provenance.inputs.get(name) != wanted.inputs.get(name)
-        ]
-        if changed:
-            raise InputError(f"{path}: was made with other {', '.join(changed[:3])}; use another run_dir= or --force")
-        return stored.value
-
-    def run(self, session: Session, *, force: bool = False) -> T:
-        """The artifact: as it is if it is already there, else computed and saved."""
-        done = None if force else self.existing(session)
-        if done is not None:
-            session.workspace.say(f"{self.name}: already done ({session.path(self.artifact)})")
-            return done
-        session.workspace.say(f"{self.name}: started")
-        provenance = self.provenance(session)
-        session.forced = force
-        value = self.compute(session)
-        if session.workspace.writes:
-            save(session.path(self.artifact), value, provenance)
-        session.workspace.say(f"{self.name}: done ({session.path(self.artifact)})")
-        return value
-
-
-def _hashed(key: str, value: Any) -> Any:
-    """A config value, or a group without the keys that say where things are."""
-    if not isinstance(value, dict):
-        return value
-    return {name: _hashed(f"{key}.{name}", v) for name, v in value.items() if name not in NOT_HASHED.get(key, ())}
-
-
-def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Keys that differ, as `key (old, now new)`."""
-    found = []
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            found += _changes(before, value, f"{prefix}{key}.")
-        elif before != value:
-            found.append(f"{prefix}{key} ({before}, now {value})")
-    return found
-
-
-def _search_block(session: Session) -> BlockResult:
+def _search_block(session: Session, work: Work) -> BlockResult:
     measure = partial(measure_nets, session.config.latency, session.config.quant)
-    result = search_block.run(session.config, session.data, measure, session.workspace)
-    write_block_plots(result, session.workspace.run_dir)
+    result = search_block.run(session.config, session.data, measure, session.workspace, work.identity)
+    if session.workspace.writes:
+        write_block_plots(result, work.folder)
     return result
 
 
-def _profile(session: Session) -> LatencyTable:
+def _profile(session: Session, work: Work) -> LatencyTable:
     if session.config.net is None:
         space = session.space
         table = profile.run(session.config, space.workloads(), space.sample, session.workspace)
@@ -155,11 +63,11 @@ def _profile(session: Session) -> LatencyTable:
         table = profile.run(
             session.config, list({w.key: w for w in net.workloads()}.values()), partial(vary, net), session.workspace
         )
-    digest = write_rows(session.path(ROWS), table.rows)
+    digest = write_rows(work.folder / ROWS, table.rows)
     return replace(table, rows=(), csv_sha256=digest)
 
 
-def _search_net(session: Session) -> NetResult:
+def _search_net(session: Session, work: Work) -> NetResult:
     budget, own_table = session.config.budget, session.table
     check_table(own_table, session.config, session.table_path)
     targets = [search_net.Goal(own_table, budget)]
@@ -172,46 +80,46 @@ def _search_net(session: Session) -> NetResult:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
     data, lesson = session.data_to_search, session.lesson
-    found = search_net.search(session.config, data, session.block, targets, session.workspace, lesson)
+    found = search_net.search(
+        session.config, data, session.block, targets, session.workspace, work.identity, lesson=lesson
+    )
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
-    for number, (result, rows, weights) in enumerate(found, start=1):
+    results = [replace(one.result, block=session.block) for one in found]
+    for number, (result, (_, rows, weights)) in enumerate(zip(results, found, strict=True), start=1):
         if not session.workspace.writes:
             break
-        folder = session.workspace.run_dir if number == 1 else session.path(f"targets/{number}")
+        folder = work.folder if number == 1 else work.folder / f"targets/{number}"
         rows = (*rows, *(baselines if number == 1 else ()))  # they were measured on the run's own target
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())
         write_atomic(folder / NET_WEIGHTS, to_safetensors(weights))
         save_pareto_plot(folder, result, rows)
         if number > 1:
-            save(folder / NET, result, SEARCH_NET.provenance(session))
-    return found[0].result
+            save(folder / NET, result, work.provenance)
+    return results[0]
 
 
-def _train(session: Session) -> TrainResult:
+def _train(session: Session, work: Work) -> TrainResult:
     config, data, net, teacher = session.config, session.data_to_train, session.net, session.teacher
     recipe, start = Recipe.of(config, "train"), session.start and session.start.path
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
-    identity = training.fingerprint(config, recipe, data, net, start, teacher)
     result, state = training.run(
-        recipe, config.train, data, net, session.workspace, identity, start=start, teacher=teacher
+        recipe, config.train, data, net, session.workspace, work.identity, start=start, teacher=teacher
     )
     if session.workspace.writes:
-        write_atomic(session.path(WEIGHTS), to_safetensors(state))
+        write_atomic(work.folder / WEIGHTS, to_safetensors(state))
         if recipe.total_epochs:
-            save_training_plot(session.path("metrics/train.csv"), session.path("training.png"))
-            save_range_plot(session.path("metrics/ranges.csv"), session.path("ranges.png"))
+            save_training_plot(session.path("metrics/train.csv"), work.folder / "training.png")
+            save_range_plot(session.path("metrics/ranges.csv"), work.folder / "ranges.png")
     return result
 
 
-def _export(session: Session) -> ExportReport:
-    trained = load(session.path(TRAIN), TrainResult).value
-    net = session.trained_net(trained)
+def _export(session: Session, work: Work) -> ExportReport:
+    trained, net = session.trained, session.trained_net()
     time_files = partial(latency.measure_files, config=session.config.latency)
     predicted_ms = _predicted_here(session, trained.net)
-    folder = session.workspace.run_dir
-    return export.run(session.config, net, trained, session.data.test, folder, time_files, predicted_ms)
+    return export.run(session.config, net, trained, session.data.test, work.folder, time_files, predicted_ms)
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:
@@ -222,13 +130,6 @@ def _predicted_here(session: Session, net: NetSpec) -> float | None:
     of_one_int8_image = (table.protocol.precision, table.protocol.batch) == ("int8", 1)
     holds = of_one_int8_image and table.covers(net) and difference(table, session.config.latency) is None
     return table.predict_ms(net) if holds else None
-
-
-def _file(session: Session, name: str) -> str:
-    path = session.path(name)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run the stage that makes it first")
-    return sha256_of(path)
 
 
 def _table_input(session: Session) -> str:
@@ -264,8 +165,24 @@ def training_inputs(session: Session) -> dict[str, str]:
 
 def _other_tables(session: Session) -> dict[str, str]:
     """Hashes of the tables of `budget.others`."""
-    paths = {Path(other.table) for other in session.config.budget.others if other.table}
-    return {str(path): sha256_of(path) for path in sorted(paths) if path.is_file()}
+    paths = [Path(other.table) if other.table else None for other in session.config.budget.others]
+    return {
+        f"budget.others.{number}.table": sha256_of(path)
+        for number, path in enumerate(paths)
+        if path is not None and path.is_file()
+    }
+
+
+def _baselines(session: Session) -> dict[str, str]:
+    """How the networks of `search_net.baselines` are trained."""
+    return {BASELINES: baselines_identity(session)} if session.config.search_net.baselines else {}
+
+
+def _exported(session: Session) -> dict[str, str]:
+    """The finished training, with its weights."""
+    digest = session.trained.weights_sha256
+    check_weights(session.path(WEIGHTS), session.trained)
+    return {TRAIN: sha256_of(session.path(TRAIN)), WEIGHTS: digest}
 
 
 SEARCH_BLOCK = Stage(
@@ -275,6 +192,9 @@ SEARCH_BLOCK = Stage(
     ("seed", "data", "quant", "space.block", "search_block", "latency"),
     lambda session: {},
     _search_block,
+    of_images=True,
+    journals=("checkpoints/search-block*",),
+    figures=("metrics/search-block.csv",),
 )
 PROFILE = Stage(
     "profile-latency",
@@ -283,6 +203,7 @@ PROFILE = Stage(
     ("seed", "data.image_size", "quant.weight_bits", "quant.signed_activations", "space.network", "latency"),
     _profiled,
     _profile,
+    journals=("checkpoints/latency/journal.jsonl", "checkpoints/latency/results.json"),
 )
 SEARCH_NET = Stage(
     "search-net",
@@ -293,9 +214,14 @@ SEARCH_NET = Stage(
         "block": sha256_of_value(session.block),
         TABLE: _table_input(session),
         **_other_tables(session),
+        **_baselines(session),
         **_teacher("search_net.distill", session.config.search_net.distill),
     },
     _search_net,
+    of_images=True,
+    journals=("checkpoints/search_net*", "alone", "baselines"),
+    figures=("metrics/search-net.csv",),
+    beside=(BASELINES,),
 )
 TRAINING = Stage(
     "train",
@@ -304,13 +230,9 @@ TRAINING = Stage(
     ("seed", "data", "quant", "train"),
     training_inputs,
     _train,
+    of_images=True,
+    journals=("checkpoints/train*",),
+    figures=("metrics/train.csv", "metrics/ranges.csv"),
 )
-EXPORTING = Stage(
-    "export",
-    EXPORT,
-    ExportReport,
-    ("export", "latency"),
-    lambda session: {TRAIN: _file(session, TRAIN), WEIGHTS: _file(session, WEIGHTS)},
-    _export,
-)
+EXPORTING = Stage("export", EXPORT, ExportReport, ("export", "latency"), _exported, _export)
 CHAIN: tuple[Stage[Any], ...] = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAINING, EXPORTING)

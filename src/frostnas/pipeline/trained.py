@@ -21,11 +21,16 @@ def load_net(weights: Path, trained: TrainResult) -> Net:
     Raises:
         InputError: the weights are missing or not those of the record.
     """
-    if not weights.is_file():
-        raise InputError(f"{weights}: no such file; train first")
-    if sha256_of(weights) != trained.weights_sha256:
-        raise InputError(f"{weights}: is not the file that its train.json was written with; train again")
+    check_weights(weights, trained)
     net = Net(trained.net, Scheme(trained.weight_bits, trained.signed_activations))
     net.load_state_dict(load_file(weights))
     set_state(net, QuantState.FROZEN)
     return net.eval().to(memory_format=torch.channels_last)
+
+
+def check_weights(weights: Path, trained: TrainResult) -> None:
+    """Raise InputError if the weights are missing or not those of the record."""
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such file; train first")
+    if sha256_of(weights) != trained.weights_sha256:
+        raise InputError(f"{weights}: is not the file that its train.json was written with; train again")

@@ -47,7 +47,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class ZooRow:
-    """One named network at 224 x 224 with 1000 classes."""
+    """One named network with 1000 classes."""
 
     name: str
     family: str
@@ -85,8 +85,10 @@ def layer_text(layer: LayerSpec) -> str:
 def run_grid(run: RunSummary, folder: Path) -> Grid:
     """What a run has come to: the last thing that `frostnas run` prints, and the first of its report."""
     rows: Rows = []
-    if run.block is not None:
-        rows.append(("block found", block_text(run.block.block)))
+    found = run.block.block if run.block is not None else None
+    used = (run.net.block if run.net is not None else None) or found  # of a given network the layers say it all
+    if used is not None:
+        rows.append(("block found" if used == found else "block given", block_text(used)))
     if run.train is not None:
         layers = run.train.net.layers
         rows += [
@@ -231,6 +233,7 @@ def evaluation_grids(result: Evaluation) -> list[Grid]:
     by_batch = ", ".join(f"{one.images_per_second:,.0f} images/s by {one.batch}" for one in result.throughput)
     totals: Rows = [
         ("top-1", f"{_percent(result.top1)} of {result.images} images"),
+        ("images", result.part),
         ("top-5", _percent(result.top5)),
         ("latency", f"{_ms(result.latency_ms_p50)} (p90 {_ms(result.latency_ms_p90)})"),
         ("throughput", by_batch),
@@ -242,15 +245,15 @@ def evaluation_grids(result: Evaluation) -> list[Grid]:
     return [Grid(result.path, totals), Grid("", classes, ("class", "images", "precision", "recall"), ("class",))]
 
 
-def zoo_grid(rows: list[ZooRow]) -> Grid:
-    """Named networks with their cost; latency where a table gave it."""
+def zoo_grid(rows: list[ZooRow], size: int) -> Grid:
+    """Named networks with their cost at images of ``size`` pixels; latency where a table gave it."""
     measured = any(row.latency_ms is not None for row in rows)
     cells: Rows = []
     for row in rows:
         latency = [_ms(row.latency_ms)] if measured else []
         cells.append((row.name, f"{row.params:,}", f"{row.macs:,}", *latency))
     columns = ("name", "parameters", "multiply-adds", *(["latency"] if measured else []))
-    return Grid("Networks at 224 x 224, 1000 classes", cells, columns, ("name",))
+    return Grid(f"Networks at {size} x {size}, 1000 classes", cells, columns, ("name",))
 
 
 def layers_grid(net: NetSpec) -> Grid:

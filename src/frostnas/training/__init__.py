@@ -1,5 +1,5 @@
 """Stage 3: StatAssist, quantization-aware training, frozen ranges."""
 
-from frostnas.training.stage import fingerprint, run
+from frostnas.training.stage import run
 
-__all__ = ["fingerprint", "run"]
+__all__ = ["run"]

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
-from frostnas.config import Config, Sampler, TrainConfig
-from frostnas.config.compose import to_plain
+from frostnas.artifacts import Accuracy, NetSpec, TrainResult
+from frostnas.config import Sampler, TrainConfig
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Recipe, Saver, TrainingError, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
@@ -195,14 +194,3 @@ def shared_top1(trainer: Trainer, images: Images) -> float:
 def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
     set_state(model, state)
     return Accuracy(val=evaluate(model, data.val), test=evaluate(model, data.test))
-
-
-def fingerprint(
-    config: Config, recipe: Recipe, data: Splits, net: NetSpec, start: Path | None, teacher: nn.Module | None
-) -> str:
-    """Hash of everything that the weights depend on."""
-    where = replace(config.data, root="", workers=0, download=False)
-    train = replace(config.train, weights=None, distill=replace(config.train.distill, teacher=None, weights=None))
-    taught = teacher and weights_digest(weights_of(teacher))
-    begun = start and sha256_of(start)
-    return sha256_of_value([recipe, to_plain(train), to_plain(where), data.record, net, begun, taught])

@@ -15,10 +15,8 @@ from frostnas.artifacts import (
     Contender,
     NetSpec,
     SeedResult,
-    sha256_of_value,
 )
 from frostnas.config import Config, Paths
-from frostnas.config.compose import to_plain
 from frostnas.data import Splits
 from frostnas.data.images import batch_count
 from frostnas.engine import Recipe, Saver, Workspace
@@ -35,11 +33,12 @@ NAME = "search-block"
 
 
 def run(
-    config: Config, data: Splits, measure: Measure, workspace: Workspace, trial: Trial = train_alone
+    config: Config, data: Splits, measure: Measure, workspace: Workspace, identity: str, trial: Trial = train_alone
 ) -> BlockResult:
     """Search a block, and compare it with published and random ones.
 
     Args:
+        identity: of everything that the result depends on; only a run of the same goes on.
         trial: trains a block's proxy network alone.
 
     Raises:
@@ -47,7 +46,7 @@ def run(
         TrainingError: a loss or an activation became NaN or infinite.
         KeyboardInterrupt: stopped by the user; the next run goes on.
     """
-    work = _work(config, data, measure, workspace, trial)
+    work = _work(config, data, measure, workspace, identity, trial)
     with work.saver:
         found = _search(work)
         comparison = _comparison(work, found)
@@ -81,16 +80,16 @@ class FoundBlock:
     history: tuple[BlockHistoryRow, ...]
 
 
-def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace) -> FoundBlock:
+def search_only(config: Config, data: Splits, measure: Measure, workspace: Workspace, identity: str) -> FoundBlock:
     """`run` without the comparison."""
-    work = _work(config, data, measure, workspace, train_alone)
+    work = _work(config, data, measure, workspace, identity, train_alone)
     with work.saver:
         return _search(work)
 
 
-def _work(config: Config, data: Splits, measure: Measure, workspace: Workspace, trial: Trial) -> Work:
+def _work(config: Config, data: Splits, measure: Measure, workspace: Workspace, identity: str, trial: Trial) -> Work:
     check(config)
-    saver = Saver(workspace, f"{NAME}.pt", _fingerprint(config, data))
+    saver = Saver(workspace, f"{NAME}.pt", identity)
     space, recipe = BlockSpace(config.space.block), Recipe.of(config, "search_block")
     return Work(recipe, config.search_block, space, data, measure, workspace, saver, trial)
 
@@ -113,12 +112,6 @@ def check(config: Config) -> None:
         parse_block(name)
     if search.paths is Paths.sampled and search.order == 2:
         raise InputError("search_block.order=2: needs search_block.paths=all; a sampled path has no unrolled gradient")
-
-
-def _fingerprint(config: Config, data: Splits) -> str:
-    plain = to_plain(config)
-    parts = {key: plain[key] for key in ("seed", "quant", "search_block", "latency")}
-    return sha256_of_value([parts, plain["space"]["block"], plain["data"]["augment"], data.record, data.format])
 
 
 def _searches(work: Work, costs: SlotCosts) -> list[tuple[SeedResult, list[BlockHistoryRow]]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
 from torch import Tensor
 
-from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow, sha256_of_value
+from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
-from frostnas.config.compose import to_plain
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
 from frostnas.engine.distill import Lesson
@@ -52,14 +51,19 @@ class FoundNet(NamedTuple):
     """The picked network's own, as they are in the supernet, or as it was trained alone."""
 
 
-def run(config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace) -> FoundNet:
-    """Search the network space of ``block`` under `budget`; an interrupted run of the same config goes on.
+def run(
+    config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace, identity: str
+) -> FoundNet:
+    """Search the network space of ``block`` under `budget`; an interrupted run of the same identity goes on.
+
+    Args:
+        identity: of everything that the result depends on.
 
     Raises:
         InputError: no network fits the budget, the space makes no network, or the table does not hold it.
         TrainingError: the loss or an activation is not a finite number.
     """
-    return search(config, data, block, [Goal(table, config.budget)], workspace)[0]
+    return search(config, data, block, [Goal(table, config.budget)], workspace, identity)[0]
 
 
 def search(
@@ -68,6 +72,8 @@ def search(
     block: BlockSpec,
     targets: Sequence[Goal],
     workspace: Workspace,
+    identity: str,
+    *,
     lesson: Lesson | None = None,
 ) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
@@ -78,7 +84,7 @@ def search(
         lesson: what the supernet learns besides the labels.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, block, targets, workspace, world, lesson)
+        return _search(config, data, block, targets, workspace, identity, world, lesson)
 
 
 def _search(
@@ -87,6 +93,7 @@ def _search(
     block: BlockSpec,
     targets: Sequence[Goal],
     workspace: Workspace,
+    identity: str,
     world: World,
     lesson: Lesson | None,
 ) -> list[FoundNet]:
@@ -99,7 +106,6 @@ def _search(
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    identity = _fingerprint(config, data, block, targets, lesson)
     work = Work(recipe, search, data, workspace, identity, world, lesson)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
@@ -208,13 +214,3 @@ def _found(
         weights_sha256=weights_digest(weights),
     )
     return FoundNet(result, pareto_rows(task, scores, pick.arch, alone=result.alone), weights)
-
-
-def _fingerprint(config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], lesson: Lesson | None) -> str:
-    """Hash of everything that the result depends on."""
-    where = replace(config.data, root="", workers=0, download=False)
-    search = replace(config.search_net, distill=replace(config.search_net.distill, teacher=None, weights=None))
-    parts = [to_plain(part) for part in (search, config.space.network, config.quant, where)]
-    wanted = [[target.table.csv_sha256, target.table.calibration, to_plain(target.budget)] for target in targets]
-    taught = lesson and weights_digest(weights_of(lesson.teacher))
-    return sha256_of_value([config.seed, *parts, data.record, block, wanted, taught])
