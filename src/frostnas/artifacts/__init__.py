@@ -35,11 +35,13 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.specs import (
+    IMAGENET,
     BlockSpec,
     Convention,
     HeadSpec,
     LayerSpec,
     NetSpec,
+    Normalisation,
     StemSpec,
     Workload,
     div8,
@@ -57,6 +59,7 @@ from frostnas.artifacts.store import (
 )
 
 __all__ = [
+    "IMAGENET",
     "Accuracy",
     "Artifact",
     "BlockHistoryRow",
@@ -79,6 +82,7 @@ __all__ = [
     "ModelFile",
     "NetResult",
     "NetSpec",
+    "Normalisation",
     "OperationShare",
     "ParetoRow",
     "Protocol",

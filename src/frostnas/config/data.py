@@ -50,6 +50,11 @@ class DataConfig:
     """Folder of the data set; unused by the bundled digits."""
     image_size: int = bounded(16, 8, 1024)
     """Side of the square input, pixels."""
+    mean: list[float] | None = None
+    """What pixels are normalised by, RGB scaled to 0..1; null: that of the weights that training starts from, else that
+    of the data set."""
+    std: list[float] | None = None
+    """With `mean`: the deviations that they are divided by."""
     download: bool = False
     """Let torchvision download a missing data set."""
     test_fraction: float = bounded(0.2, 0.01, 0.9)

@@ -12,7 +12,6 @@ from frostnas.config import DataConfig
 from frostnas.errors import InputError
 from frostnas.picture import read_picture
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SPLITS = ("train", "val", "test")
 
 log = logging.getLogger(__name__)

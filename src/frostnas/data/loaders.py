@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import IMAGENET, ImageFormat, Normalisation
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import Builder
-from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, image_root, list_classes, split_folders
+from frostnas.data.folder import Listing, image_root, list_classes, split_folders
 from frostnas.data.images import Splits
 from frostnas.data.pictures import FilePictures, Pictures
 from frostnas.data.split import Indices, three_ways, two_ways
@@ -28,14 +28,33 @@ def load(config: DataConfig, device: torch.device) -> Splits:
     return LOADERS[config.name](config, device)
 
 
+def given_normalisation(key: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> Normalisation | None:
+    """What KEY.mean and KEY.std say; None where neither says anything.
+
+    Raises:
+        InputError: one says nothing, or they are not three numbers each.
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or (len(mean), len(std)) != (3, 3) or min(std) <= 0:
+        raise InputError(f"{key}.mean={mean}, {key}.std={std}: expected three numbers each, those of std above 0")
+    return Normalisation((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def _format(config: DataConfig, classes: tuple[str, ...], own: Normalisation) -> ImageFormat:
+    """The images as networks see them. Args: own: the data set's normalisation, unless the config has another."""
+    chosen = given_normalisation("data", config.mean, config.std) or own
+    return ImageFormat(classes, config.image_size, chosen.mean, chosen.std)
+
+
 def _digits(config: DataConfig, device: torch.device) -> Splits:
-    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, digits.MEAN, digits.STD))
+    build = Builder(config, device, _format(config, digits.CLASSES, Normalisation(digits.MEAN, digits.STD)))
     return _split_three_ways(build, *digits.digits(config.image_size))
 
 
 def _hard_digits(config: DataConfig, device: torch.device) -> Splits:
-    mean, std = hard_digits.MEAN, hard_digits.STD
-    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, mean, std))
+    own = Normalisation(hard_digits.MEAN, hard_digits.STD)
+    build = Builder(config, device, _format(config, digits.CLASSES, own))
     ways = three_ways(digits.digit_scans()[1], config)
     return build.splits([build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)], ways[2])
 
@@ -44,7 +63,7 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     learned = read_public(config, train=True)
     held_out = read_public(config, train=False)
     public = PUBLIC[config.name]
-    build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
+    build = Builder(config, device, _format(config, learned.classes, Normalisation(public.mean, public.std)))
     parts = [build.images(learned.pictures, learned.labels, part) for part in two_ways(learned.labels, config)]
     return build.splits([*parts, build.images(held_out.pictures, held_out.labels)])
 
@@ -85,7 +104,7 @@ def _split_three_ways(build: Builder, pictures: Pictures, labels: Indices, skipp
 
 
 def _folder_builder(listing: Listing, config: DataConfig, device: torch.device) -> Builder:
-    return Builder(config, device, ImageFormat(listing.classes, config.image_size, IMAGENET_MEAN, IMAGENET_STD))
+    return Builder(config, device, _format(config, listing.classes, IMAGENET))
 
 
 LOADERS: dict[DataName, Callable[[DataConfig, torch.device], Splits]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ import torch
 from frostnas.artifacts import (
     BlockResult,
     BlockSpec,
+    ImageFormat,
     LatencyTable,
     NetResult,
     NetSpec,
@@ -24,7 +26,9 @@ from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.errors import InputError
-from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
+from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
+from frostnas.nets.weights import identity
+from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher
 from frostnas.pipeline.trained import WEIGHTS, load_net
@@ -43,7 +47,8 @@ ROWS, PARETO = "latency.csv", "pareto.csv"
 class Start(NamedTuple):
     """Weights that a training starts from."""
 
-    path: Path
+    given: str
+    """A path, or a library's model."""
     sha256: str
     name: str
     """The key that gave them, or the name of the file beside net.json."""
@@ -54,7 +59,7 @@ class Session:
 
     def __init__(self, config: Config, workspace: Workspace) -> None:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
-        self.config = with_integers(config, self.table_path)
+        self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         seed_all(config.seed)
 
@@ -69,6 +74,13 @@ class Session:
     @cached_property
     def data(self) -> Splits:
         return load_data(self.config.data, self.device)
+
+    def data_like(self, images: ImageFormat) -> Splits:
+        """The data normalised as ``images``, those of a finished training, unless `data.mean` says otherwise."""
+        given, own = self.config.data, self.data.format
+        if given.mean is not None or (own.mean, own.std) == (images.mean, images.std):
+            return self.data
+        return load_data(replace(given, mean=list(images.mean), std=list(images.std)), self.device)
 
     @property
     def record(self) -> SplitRecord:
@@ -108,7 +120,12 @@ class Session:
             spec = zoo_spec(given, len(images.classes), images.image_size)
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
-        return spec.with_classes(len(images.classes)).at_size(images.image_size)
+        spec = spec.with_classes(len(images.classes)).at_size(images.image_size)
+        return self._weights.adapted(spec) if self._weights else spec
+
+    @cached_property
+    def _weights(self) -> Weights | None:
+        return read_start(self.config)
 
     @property
     def _net_json(self) -> Path | None:
@@ -126,10 +143,7 @@ class Session:
         """
         train = self.config.train
         if train.weights is not None:
-            path = Path(train.weights)
-            if not path.is_file():
-                raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors")
-            return Start(path, sha256_of(path), "train.weights")
+            return Start(train.weights, identity(train.weights, "train.weights"), "train.weights")
         if not train.inherit or self._net_json is None:
             return None
         digest = load(self._net_json, NetResult).value.weights_sha256
@@ -139,7 +153,7 @@ class Session:
         if not path.is_file() or sha256_of(path) != digest:
             what = "is not that of its net.json" if path.is_file() else "no such file, of which net.json speaks"
             raise InputError(f"{path}: {what}; copy both together, or give train.inherit=false")
-        return Start(path, digest, NET_WEIGHTS)
+        return Start(str(path), digest, NET_WEIGHTS)
 
     @cached_property
     def teacher(self) -> Teacher | None:

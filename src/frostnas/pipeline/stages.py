@@ -37,6 +37,7 @@ from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import baseline_rows, baseline_specs
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity
 from frostnas.pipeline.trained import TRAIN, WEIGHTS
@@ -187,8 +188,10 @@ def _search_net(session: Session) -> NetResult:
 def _train(session: Session) -> TrainResult:
     config, start = session.config, session.start
     if start is not None:
-        session.workspace.say(f"train: starting from {start.path}")
-        config = replace(config, train=replace(config.train, weights=str(start.path)))
+        session.workspace.say(f"train: starting from {start.given}")
+        if said := other_normalisation(session.config):
+            session.workspace.say(f"train: warning: {said}")
+        config = replace(config, train=replace(config.train, weights=start.given))
     result, state = training.run(config, session.data, session.net, session.workspace, session.teacher)
     if session.workspace.writes:
         write_atomic(session.path(WEIGHTS), to_safetensors(state))
@@ -203,8 +206,8 @@ def _export(session: Session) -> ExportReport:
     net = session.trained_net(trained)
     time_files = partial(latency.measure_files, config=session.config.latency)
     predicted_ms = _predicted_here(session, trained.net)
-    folder = session.workspace.run_dir
-    return export.run(session.config, net, trained, session.data.test, folder, time_files, predicted_ms)
+    folder, test = session.workspace.run_dir, session.data_like(trained.images).test
+    return export.run(session.config, net, trained, test, folder, time_files, predicted_ms)
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:

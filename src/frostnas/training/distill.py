@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ImageFormat, Normalisation
 from frostnas.config import DistillConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """What a network expects its pixels to be normalised by; of RGB pixels scaled to 0..1."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 class Teacher(nn.Module):

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of, sha256_of_value
+from frostnas.artifacts import Accuracy, NetSpec, TrainResult, sha256_of_value
 from frostnas.config import Config
 from frostnas.config.compose import to_plain
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
 from frostnas.errors import InputError
-from frostnas.nets import Net, count
+from frostnas.nets import Net, count, load_weights, read_weights
+from frostnas.nets.weights import identity
 from frostnas.quant import QuantState, Scheme, set_state
 from frostnas.training.calibrate import calibrate
 from frostnas.training.phases import phase_of, total_epochs
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.saver import Saver
 from frostnas.training.trainer import Trainer
-from frostnas.training.weights import start_from
 
 CHECKPOINT = "train.pt"
+WEIGHTS_KEY = "train.weights"
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
         seed_all(config.seed)
         model = Net(net, Scheme.of(config.quant))
         if config.train.weights is not None:
-            start_from(model, Path(config.train.weights))
+            load_weights(model, read_weights(config.train.weights, WEIGHTS_KEY), new_classifier=True)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = batch_count(len(data.train), config.train.batch_size, shuffled=True)
         trainer = Trainer(model, config, steps, len(data.format.classes), world, teacher)
@@ -159,7 +159,7 @@ def _accuracy(model: nn.Module, state: QuantState, data: Splits) -> Accuracy:
 def _fingerprint(config: Config, data: Splits, net: NetSpec, teacher: nn.Module | None = None) -> str:
     """Hash of everything that the weights depend on."""
     where = replace(config.data, root="", workers=0, download=False)
-    weights = config.train.weights and sha256_of(Path(config.train.weights))
+    weights = config.train.weights and identity(config.train.weights, WEIGHTS_KEY)
     train = replace(config.train, weights=weights, distill=replace(config.train.distill, teacher=None, weights=None))
     parts = [to_plain(part) for part in (train, config.quant, where)]
     taught = teacher and weights_digest(weights_of(teacher))
