@@ -13,13 +13,24 @@ from safetensors.torch import save_file
 from torch import nn
 
 from frostnas import InputError, create_model
-from frostnas.artifacts import Accuracy, ImageFormat, Provenance, SplitRecord, TrainResult, save, sha256_of
+from frostnas.artifacts import (
+    IMAGENET,
+    Accuracy,
+    ImageFormat,
+    Normalisation,
+    Provenance,
+    SplitRecord,
+    TrainResult,
+    save,
+    sha256_of,
+)
 from frostnas.config import Config, DataConfig, DistillConfig, TrainConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.nets import Net, published_names
-from frostnas.pipeline.teacher import IMAGENET, identity, load_teacher
-from frostnas.training.distill import Normalisation, Teacher
+from frostnas.nets import Net
+from frostnas.nets.namings import NAMINGS
+from frostnas.pipeline.teacher import identity, load_teacher
+from frostnas.training.distill import Teacher
 from frostnas.training.stage import _fingerprint
 
 NAME = "frostnet_small_0_35"
@@ -52,7 +63,7 @@ def net() -> Net:
 def published(net: Net) -> dict[str, torch.Tensor]:
     """The state of ``net`` under the authors' names."""
     own = net.state_dict()
-    return {theirs: own[ours] for ours, theirs in published_names(net.spec).items()}
+    return {theirs: own[ours] for ours, theirs in NAMINGS[-1].theirs(net.spec).items()}
 
 
 def loaded(teacher: str, weights: Path | str, images: ImageFormat = IMAGES, **more: list[float]) -> Teacher:
@@ -144,7 +155,7 @@ def test_another_number_of_classes_names_both(net: Net, tmp_path: Path, form: st
     else:
         path = tmp_path / "weights.pth"
         torch.save(published(net), path)
-    with pytest.raises(InputError, match=r"train\.distill\.weights=.*knows 10 classes; the data have 3"):
+    with pytest.raises(InputError, match=r"train\.distill\.weights=.*knows 10 classes; the network has 3"):
         loaded(NAME, path, replace(IMAGES, classes=("a", "b", "c")))
 
 
@@ -168,7 +179,7 @@ def test_images_that_a_teacher_cannot_take_are_refused_before_training(tmp_path:
         (["torchvision:resnet18", None], r"expected train\.distill\.weights=PATH"),
         ([NAME, None], r"expected train\.distill\.weights=PATH"),
         ([NAME, "DEFAULT"], "expected a path; only torchvision:NAME"),
-        (["runs/mine", "x.pth"], "expected a name that `frostnas zoo` lists or torchvision:NAME"),
+        (["runs/mine", "x.pth"], "expected a name that `frostnas zoo` lists, torchvision:NAME or timm:NAME"),
         ([NAME, "absent.pth"], r"train\.distill\.weights=absent\.pth: no such file"),
         (["torchvision:resnet18", "DEFAULT"], "weights=DEFAULT: knows 1000 classes; the data have 10"),
     ],

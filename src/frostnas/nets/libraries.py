@@ -96,7 +96,7 @@ def normalisation_of(given: str) -> Normalisation:
     """What the library's own weights expect."""
     if given.startswith(TIMM):
         card = _timm_card(given)
-        return Normalisation(tuple(card.mean), tuple(card.std))
+        return Normalisation(tuple(card.mean), tuple(card.std)) if card else IMAGENET
     about = _torchvision_weights(given).transforms()
     return Normalisation(tuple(about.mean), tuple(about.std)) if hasattr(about, "mean") else IMAGENET
 
