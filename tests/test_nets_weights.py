@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from frostnas import InputError, create_model, load_weights
-from frostnas.artifacts import Convention
-from frostnas.nets import Net, count, read_weights, zoo_spec
+from frostnas.artifacts import IMAGENET, Convention
+from frostnas.nets import Net, Weights, count, libraries, read_weights, zoo_spec
+from frostnas.nets.namings import Source, naming_of
 from frostnas.nets.weights import identity
 from frostnas.quant import Window
 
@@ -146,6 +147,17 @@ def test_the_source_decides_padding_and_batch_norm(tmp_path: Path) -> None:
     lite = read_weights(str(real_lite0())).source("efficientnet_lite")
     assert lite is not None and lite.convention == Convention("same", 1e-3)
     assert lite.normalisation.mean[0] == pytest.approx(127 / 255) and lite.normalisation.std[0] == 128 / 255
+
+
+def test_what_a_library_says_of_its_model_goes_before_what_its_names_suggest() -> None:
+    theirs = of_timm("efficientnet_lite0")  # pads symmetrically; a file of it looks like one of TensorFlow's
+    source = Source(libraries.convention_of(theirs), libraries.normalisation_of("timm:efficientnet_lite0"))
+    assert source == Source(Convention(), IMAGENET)
+    content = {name: value for name, value in theirs.state_dict().items() if "num_batches" not in name}
+    ours = Net(zoo_spec("efficientnet_lite0", image_size=SIZE))
+    load_weights(ours, Weights("timm:efficientnet_lite0", content, naming_of(content), source))
+    assert ours.spec.stem.convention == Convention()
+    assert apart(ours, theirs, SIZE) < 1e-4
 
 
 @pytest.mark.parametrize("holder", ["state_dict", "model", "anything"])
