@@ -165,10 +165,11 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
     tuned = (f"train.weights={floats / 'weights.safetensors'}", "train.head_epochs=0", "train.float_epochs=0")
     cpu = 0.0
     for folder, own in ((floats, (*fp32, "train.frozen_epochs=0")), (qat, tuned)):
+        words = (*common, *own, *(_normalised(floats) if folder == qat else ()))
         before = _children_s()
-        frostnas(folder, "train", *common, *own)
+        frostnas(folder, "train", *words)
         cpu += _children_s() - before
-        frostnas(folder, "export", *common, *own)
+        frostnas(folder, "export", *words)
     trained = [load(folder / "train.json", TrainResult).value for folder in (floats, qat)]
     exported = [load(folder / "export.json", ExportReport).value for folder in (floats, qat)]
     files = {
@@ -186,6 +187,12 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         cpu_minutes=cpu / 60,
         files={kind: str(path.relative_to(place.out)) for kind, path in files.items()},
     )
+
+
+def _normalised(run: Path) -> tuple[str, str]:
+    """As in that run; its own weights do not say what those of ImageNet did."""
+    images = load(run / "train.json", TrainResult).value.images
+    return f"data.mean={list(images.mean)}".replace(" ", ""), f"data.std={list(images.std)}".replace(" ", "")
 
 
 def frostnas(folder: Path, *words: str) -> None:

@@ -13,12 +13,23 @@ from safetensors.torch import save_file
 from torch import nn
 
 from frostnas import InputError, create_model
-from frostnas.artifacts import Accuracy, ImageFormat, Provenance, SplitRecord, TrainResult, save, sha256_of
+from frostnas.artifacts import (
+    IMAGENET,
+    Accuracy,
+    ImageFormat,
+    Normalisation,
+    Provenance,
+    SplitRecord,
+    TrainResult,
+    save,
+    sha256_of,
+)
 from frostnas.config import AugmentConfig, DistillConfig
 from frostnas.config.compose import compose_config
 from frostnas.engine.distill import Remembering, Teacher, View, repeats_pixels
-from frostnas.nets import Net, published_names
-from frostnas.pipeline.teacher import IMAGENET, identity, load_teacher, teacher_side
+from frostnas.nets import Net
+from frostnas.nets.namings import NAMINGS
+from frostnas.pipeline.teacher import identity, load_teacher, teacher_side
 
 NAME = "frostnet_small_0_35"
 IMAGES = ImageFormat(tuple("abcdefghij"), 32, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
@@ -30,7 +41,7 @@ def raw() -> torch.Tensor:
     return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def normalised(raw: torch.Tensor, by: View | ImageFormat) -> torch.Tensor:
+def normalised(raw: torch.Tensor, by: Normalisation | ImageFormat) -> torch.Tensor:
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (by.mean, by.std))
     return (raw - mean) / std
 
@@ -50,7 +61,7 @@ def net() -> Net:
 def published(net: Net) -> dict[str, torch.Tensor]:
     """The state of ``net`` under the authors' names."""
     own = net.state_dict()
-    return {theirs: own[ours] for ours, theirs in published_names(net.spec).items()}
+    return {theirs: own[ours] for ours, theirs in NAMINGS[-1].theirs(net.spec).items()}
 
 
 def loaded(teacher: str, weights: Path | str, images: ImageFormat = IMAGES, **more: list[float] | float) -> Teacher:
@@ -66,11 +77,11 @@ def assert_apart(one: torch.Tensor, other: torch.Tensor) -> None:
 
 @torch.no_grad()
 def test_a_teacher_sees_its_own_normalisation(net: Net, raw: torch.Tensor) -> None:
-    own = View((0.1, 0.2, 0.3), (0.3, 0.2, 0.4), 32)
-    said = Teacher(net, own, IMAGES)(normalised(raw, IMAGES))
+    own = Normalisation((0.1, 0.2, 0.3), (0.3, 0.2, 0.4))
+    said = Teacher(net, View(own, 32), IMAGES)(normalised(raw, IMAGES))
     torch.testing.assert_close(said, net(normalised(raw, own)), rtol=1e-3, atol=1e-3)
     assert_apart(said, net(normalised(raw, IMAGES)))
-    same = View(IMAGES.mean, IMAGES.std, 32)
+    same = View(Normalisation(IMAGES.mean, IMAGES.std), 32)
     assert torch.equal(Teacher(net, same, IMAGES)(raw), net(raw))
 
 
@@ -81,7 +92,7 @@ def test_a_zoo_network_teaches_by_our_file_and_by_a_published_one(net: Net, raw:
     pixels = normalised(raw, IMAGES)
     ours, theirs = loaded(NAME, tmp_path / "ours.safetensors"), loaded(NAME, tmp_path / "theirs.pth")
     assert torch.equal(ours(pixels), net(pixels))
-    torch.testing.assert_close(theirs(pixels), net(normalised(raw, View(*IMAGENET, 32))), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(theirs(pixels), net(normalised(raw, IMAGENET)), rtol=1e-3, atol=1e-3)
     assert_apart(theirs(pixels), net(pixels))
     given = loaded(NAME, tmp_path / "theirs.pth", mean=list(IMAGES.mean), std=list(IMAGES.std))
     assert torch.equal(given(pixels), net(pixels))
@@ -93,7 +104,7 @@ def test_a_torchvision_model_sees_what_imagenet_models_see(raw: torch.Tensor, tm
     model = torchvision.models.resnet18(num_classes=10).eval()
     torch.save(model.state_dict(), tmp_path / "resnet.pth")
     teacher = loaded("torchvision:resnet18", tmp_path / "resnet.pth")
-    wanted = model(normalised(raw, View(*IMAGENET, 32)))
+    wanted = model(normalised(raw, IMAGENET))
     torch.testing.assert_close(teacher(normalised(raw, IMAGES)), wanted, rtol=1e-3, atol=1e-3)
     assert_apart(wanted, model(normalised(raw, IMAGES)))
     assert not teacher.training
@@ -103,7 +114,7 @@ def finished(folder: Path, net: Net, images: ImageFormat) -> str:
     """A run directory as a training of ``net`` on ``images`` leaves it."""
     folder.mkdir()
     save_file(net.state_dict(), folder / "weights.safetensors")
-    accuracy, split = Accuracy(0.0, 0.0), SplitRecord("made up", 0, 1, 1, 1, None, None, ())
+    accuracy, split = Accuracy(0.0, 0.0), SplitRecord("made up", 0, 1, 1, 1, None, None)
     digest = sha256_of(folder / "weights.safetensors")
     result = TrainResult(net.spec, images, split, 8, False, accuracy, accuracy, 0, 1, 1, digest, 0, 0.0)
     save(folder / "train.json", result, Provenance())
@@ -141,7 +152,7 @@ def test_another_number_of_classes_names_both(net: Net, tmp_path: Path, form: st
     else:
         path = tmp_path / "weights.pth"
         torch.save(published(net), path)
-    with pytest.raises(InputError, match=r"train\.distill\.weights=.*knows 10 classes; the data have 3"):
+    with pytest.raises(InputError, match=r"train\.distill\.weights=.*knows 10 classes; the network has 3"):
         loaded(NAME, path, replace(IMAGES, classes=("a", "b", "c")))
 
 
@@ -212,7 +223,7 @@ def test_images_that_a_teacher_cannot_take_are_refused_before_training(tmp_path:
         (["torchvision:resnet18", None], r"expected train\.distill\.weights=PATH"),
         ([NAME, None], r"expected train\.distill\.weights=PATH"),
         ([NAME, "DEFAULT"], "expected a path; only torchvision:NAME"),
-        (["runs/mine", "x.pth"], "expected a name that `frostnas zoo` lists or torchvision:NAME"),
+        (["runs/mine", "x.pth"], "expected a name that `frostnas zoo` lists, torchvision:NAME or timm:NAME"),
         ([NAME, "absent.pth"], r"train\.distill\.weights=absent\.pth: no such file"),
         (["torchvision:resnet18", "DEFAULT"], "weights=DEFAULT: knows 1000 classes; the data have 10"),
     ],

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from frostnas import InputError, create_model, load_published_weights
-from frostnas.nets import published_names, zoo_spec
+from frostnas import InputError, create_model, load_weights
+from frostnas.nets import Net
+from frostnas.nets.namings import naming_of
 
 NAME = "frostnet_small_0_35"
 
@@ -57,6 +58,12 @@ def published_file() -> OrderedDict[str, Tensor]:
     )
 
 
+def published_names(model: Net) -> dict[str, str]:
+    naming = naming_of(published_file())
+    assert naming is not None and naming.whose == "the FrostNet authors"
+    return naming.theirs(model.spec)
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "published.pth"
@@ -67,8 +74,8 @@ def saved(tmp_path: Path) -> Path:
 def test_every_tensor_of_the_file_is_loaded_and_nothing_else_moves(saved: Path) -> None:
     model = create_model(NAME)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    load_published_weights(model, saved)
-    names, given = published_names(model.spec), published_file()
+    load_weights(model, saved)
+    names, given = published_names(model), published_file()
     assert {*names.values()} == {key for key in given if not key.endswith("num_batches_tracked")}
     for name, value in model.state_dict().items():
         expected = given[names[name]] if name in names else before[name]
@@ -78,7 +85,7 @@ def test_every_tensor_of_the_file_is_loaded_and_nothing_else_moves(saved: Path) 
 def test_the_loaded_network_computes_what_the_published_wiring_does(saved: Path) -> None:
     torch.manual_seed(0)
     model = create_model(NAME).eval()
-    load_published_weights(model, saved)
+    load_weights(model, saved)
     state = {key: value for key, value in published_file().items() if key.startswith(("conv1.", "layer1.0."))}
     image = torch.randn(1, 3, 16, 16)
 
@@ -98,9 +105,9 @@ def test_wrapped_files_and_backbones_are_served(saved: Path, tmp_path: Path) -> 
     wrapped = tmp_path / "wrapped.pth"
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in published_file().items()}}, wrapped)
     plain, whole, backbone = create_model(NAME), create_model(NAME), create_model(NAME, features_only=True)
-    load_published_weights(plain, saved)
-    load_published_weights(whole, wrapped)
-    load_published_weights(backbone, saved)
+    load_weights(plain, saved)
+    load_weights(whole, wrapped)
+    load_weights(backbone, saved)
     for name, value in backbone.state_dict().items():
         assert torch.equal(value, plain.state_dict()[name]) and torch.equal(value, whole.state_dict()[name])
 
@@ -110,12 +117,12 @@ def test_a_mismatch_names_the_keys(tmp_path: Path) -> None:
     state = published_file()
     state["layer9.0.conv1.conv.0.weight"] = state.pop("layer3.2.conv2.conv.1.bias")
     torch.save(state, path)
-    model = create_model(NAME, num_classes=10)
+    model = create_model(NAME)
     before = [parameter.clone() for parameter in model.parameters()]
     with pytest.raises(InputError) as caught:
-        load_published_weights(model, path)
+        load_weights(model, path)
     message = str(caught.value)
-    assert "classifier.2.weight has shape (1000, 1280, 1, 1), the network (10, 1280, 1, 1)" in message
+    assert f"{path}: not a {NAME}: " in message and "like no network that `frostnas zoo` lists" in message
     assert "layer3.2.conv2.conv.1.bias is missing" in message
     assert "layer9.0.conv1.conv.0.weight is unknown" in message
     assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
@@ -134,7 +141,7 @@ def test_a_pickle_of_more_than_tensors_is_refused_and_not_run(
     path = tmp_path / "trap.pth"
     torch.save({"state_dict": Trap()}, path)
     with pytest.raises(InputError, match="refused, a pickle of more than tensors"):
-        load_published_weights(create_model(NAME), path)
+        load_weights(create_model(NAME), path)
     assert capsys.readouterr().out == ""
 
 
@@ -143,17 +150,23 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.pth"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.pth"):
-        load_published_weights(create_model(NAME), path)
+        load_weights(create_model(NAME), path)
 
 
 def test_a_missing_file_and_a_list_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        load_published_weights(create_model(NAME), tmp_path / "none.pth")
+        load_weights(create_model(NAME), tmp_path / "none.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match="holds no state dict"):
-        load_published_weights(create_model(NAME), tmp_path / "list.pth")
+        load_weights(create_model(NAME), tmp_path / "list.pth")
 
 
-def test_a_network_without_published_weights_is_refused() -> None:
-    with pytest.raises(InputError, match="ghostnet_1_0: no weights of it were published"):
-        published_names(zoo_spec("ghostnet_1_0"))
+def test_a_file_of_another_network_says_which_it_is(saved: Path) -> None:
+    with pytest.raises(InputError, match=f"not a ghostnet_1_0; it looks like {NAME} by the FrostNet authors"):
+        load_weights(create_model("ghostnet_1_0"), saved)
+    with pytest.raises(
+        InputError, match=f"layer1.1.conv1.conv.0.weight has shape .*it looks like {NAME} by the .*; give net={NAME}"
+    ):
+        load_weights(create_model("frostnet_base_0_35"), saved)
+    with pytest.raises(InputError, match="knows 1000 classes; the network has 10"):
+        load_weights(create_model(NAME, num_classes=10), saved)

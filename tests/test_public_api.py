@@ -24,7 +24,7 @@ NAMES = [
     "TrainResult",
     "create_model",
     "load",
-    "load_published_weights",
+    "load_weights",
 ]
 
 

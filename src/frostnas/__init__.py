@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         load,
     )
     from frostnas.errors import InputError
-    from frostnas.nets import Net, create_model, load_published_weights
+    from frostnas.nets import Net, create_model, load_weights
 
 _HOMES = {
     "frostnas.artifacts": (
@@ -42,7 +42,7 @@ _HOMES = {
         "load",
     ),
     "frostnas.errors": ("InputError",),
-    "frostnas.nets": ("Net", "create_model", "load_published_weights"),
+    "frostnas.nets": ("Net", "create_model", "load_weights"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,7 +62,7 @@ __all__ = [
     "__version__",
     "create_model",
     "load",
-    "load_published_weights",
+    "load_weights",
 ]
 
 

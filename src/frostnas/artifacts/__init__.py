@@ -39,11 +39,13 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.specs import (
+    IMAGENET,
     BlockSpec,
     Convention,
     HeadSpec,
     LayerSpec,
     NetSpec,
+    Normalisation,
     StemSpec,
     Workload,
     div8,
@@ -62,6 +64,7 @@ from frostnas.artifacts.store import (
 )
 
 __all__ = [
+    "IMAGENET",
     "Accuracy",
     "Artifact",
     "BlockHistoryRow",
@@ -86,6 +89,7 @@ __all__ = [
     "ModelFile",
     "NetResult",
     "NetSpec",
+    "Normalisation",
     "OperationShare",
     "ParetoRow",
     "Protocol",

@@ -22,6 +22,18 @@ def div8(value: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What a network expects its pixels to be normalised by; of RGB pixels scaled to 0..1."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What nearly all networks trained on ImageNet expect."""
+
+
+@dataclass(frozen=True, slots=True)
 class Convention:
     """What frameworks do in different ways; with it the weights of another one give the same numbers here."""
 

@@ -20,6 +20,7 @@ from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.latency import Carried
 from frostnas.pipeline import STAGES, Session, run_chain
+from frostnas.pipeline.source import with_normalisation
 from frostnas.report.grids import RunSummary, artifact_grids, run_grid
 from frostnas.report.tables import view
 
@@ -28,6 +29,7 @@ from frostnas.report.tables import view
 def _session(config: Config, console: Console, quiet: bool) -> Iterator[Session]:
     """A locked run directory that holds the config of its last finished command, or of its first unfinished one."""
     keep_freed_memory()
+    config = with_normalisation(config)
     folder = Path(config.run_dir)
     with Workspace.open(
         folder,

@@ -55,6 +55,11 @@ class DataConfig:
     train_size: int | None = bounded(None, 8, 1024)
     """Side that training pictures are kept and augmented at, pixels, before they are resized to `image_size`; null:
     the largest of `image_size` and what a teacher or a ladder takes."""
+    mean: list[float] | None = None
+    """What pixels are normalised by, RGB scaled to 0..1; null: that of the weights that training starts from, else that
+    of the data set."""
+    std: list[float] | None = None
+    """With `mean`: the deviations that they are divided by."""
     download: bool = place(False)
     """Let torchvision download a missing data set."""
     test_fraction: float = bounded(0.2, 0.01, 0.9)

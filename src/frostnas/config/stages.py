@@ -172,12 +172,12 @@ class DistillConfig:
     """Learning from another trained network besides the labels (Hinton et al. 2015)."""
 
     teacher: str | None = place(None)
-    """Run directory of a finished training, a zoo name or `torchvision:NAME`; null for none."""
+    """Run directory of a finished training, a zoo name, `torchvision:NAME` or `timm:NAME`; null for none."""
     weights: str | None = place(None)
-    """With a name: path of its state dict or weights.safetensors; DEFAULT downloads torchvision's own."""
+    """With a name: its weights, for a zoo name as `train.weights`; DEFAULT downloads the library's own."""
     mean: list[float] | None = None
-    """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: ImageNet's for torchvision
-    and published FrostNets, else those of the data."""
+    """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: what the weights
+    expect, and where they do not say, those of the data."""
     std: list[float] | None = None
     image_size: int | None = bounded(None, 8, 1024)
     """With a name: side of the images that the teacher sees, pixels; null: that of the student's."""
@@ -283,7 +283,8 @@ class TrainConfig:
     sizes: list[int] = listed()
     """Image sides of which each batch takes one by chance; empty for `data.image_size` alone."""
     weights: str | None = place(None)
-    """Path of a weights.safetensors to start from; a classifier of another size is left out."""
+    """What to start from: path of weights in any known naming, or `torchvision:NAME` or `timm:NAME` for those
+    libraries' own; a classifier of another number of classes is left out."""
     inherit: bool = True
     """Without `weights`: start from those that the search has trained, `net.safetensors` beside net.json."""
     distill: DistillConfig = field(default_factory=DistillConfig)

@@ -16,7 +16,6 @@ from frostnas.data.split import Indices
 from frostnas.data.walk import files_under, folders_in, shown
 from frostnas.errors import InputError
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAMED = 5  # classes in a message
 
 log = logging.getLogger(__name__)

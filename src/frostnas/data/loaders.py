@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from frostnas.artifacts import ClassImages, ImageFormat, Reading
+from frostnas.artifacts import IMAGENET, ClassImages, ImageFormat, Normalisation, Reading
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import Builder
 from frostnas.data.duplicates import duplicate_notes
-from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD, Listing, list_classes
+from frostnas.data.folder import Listing, list_classes
 from frostnas.data.identity import TEST, TRAIN, VAL, WHOLE, of_files, of_pixels
 from frostnas.data.images import Splits
 from frostnas.data.layout import image_root, layout_of
@@ -32,16 +32,37 @@ def load(config: DataConfig, device: torch.device) -> Splits:
     return LOADERS[config.name](config, device)
 
 
+def given_normalisation(key: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> Normalisation | None:
+    """What KEY.mean and KEY.std say; None where neither says anything.
+
+    Raises:
+        InputError: one says nothing, or they are not three numbers each.
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or (len(mean), len(std)) != (3, 3) or min(std) <= 0:
+        raise InputError(f"{key}.mean={mean}, {key}.std={std}: expected three numbers each, those of std above 0")
+    return Normalisation((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def _format(
+    config: DataConfig, classes: tuple[str, ...], own: Normalisation, reading: Reading = Reading()
+) -> ImageFormat:
+    """The images as networks see them. Args: own: the data set's normalisation, unless the config has another."""
+    chosen = given_normalisation("data", config.mean, config.std) or own
+    return ImageFormat(classes, config.image_size, chosen.mean, chosen.std, reading)
+
+
 def _digits(config: DataConfig, device: torch.device) -> Splits:
-    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, digits.MEAN, digits.STD))
+    build = Builder(config, device, _format(config, digits.CLASSES, Normalisation(digits.MEAN, digits.STD)))
     pictures, labels = digits.digits(config.image_size)
     images = of_pixels(*digits.digit_scans(), digits.CLASSES)
     return _split(build, pictures, labels, three_ways(labels, digits.CLASSES, config), images)
 
 
 def _hard_digits(config: DataConfig, device: torch.device) -> Splits:
-    mean, std = hard_digits.MEAN, hard_digits.STD
-    build = Builder(config, device, ImageFormat(digits.CLASSES, config.image_size, mean, std))
+    own = Normalisation(hard_digits.MEAN, hard_digits.STD)
+    build = Builder(config, device, _format(config, digits.CLASSES, own))
     scans, labels = digits.digit_scans()
     ways = three_ways(labels, digits.CLASSES, config)
     parts = [build.memory(*hard_digits.rendered(ways, part, config)) for part in range(3)]
@@ -52,7 +73,7 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     learned = read_public(config, train=True)
     held_out = read_public(config, train=False)
     public = PUBLIC[config.name]
-    build = Builder(config, device, ImageFormat(learned.classes, config.image_size, public.mean, public.std))
+    build = Builder(config, device, _format(config, learned.classes, Normalisation(public.mean, public.std)))
     ways = two_ways(learned.labels, learned.classes, config)
     parts = [
         build.images(learned.pictures, learned.labels, part, side)
@@ -133,7 +154,7 @@ def _split(
 
 
 def _folder_builder(classes: tuple[str, ...], reading: Reading, config: DataConfig, device: torch.device) -> Builder:
-    return Builder(config, device, ImageFormat(classes, config.image_size, IMAGENET_MEAN, IMAGENET_STD, reading))
+    return Builder(config, device, _format(config, classes, IMAGENET, reading))
 
 
 LOADERS: dict[DataName, Callable[[DataConfig, torch.device], Splits]] = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frostnas.artifacts import ImageFormat
+from frostnas.artifacts import ImageFormat, Normalisation
 from frostnas.config import AugmentConfig, DistillConfig
 from frostnas.resize import resized
 
@@ -17,9 +17,7 @@ from frostnas.resize import resized
 class View:
     """What a network expects of a picture."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    """Of RGB pixels scaled to 0..1."""
+    normalisation: Normalisation
     size: int
     """Side of its input, pixels."""
     crop: float = 1.0
@@ -36,7 +34,9 @@ class Teacher(nn.Module):
         """Args: view: that ``net`` was trained with. images: whose normalisation the pixels come in."""
         super().__init__()
         self.net, self.view = net, view
-        mean, std = (torch.tensor(value, dtype=torch.float64) for value in (view.mean, view.std))
+        mean, std = (
+            torch.tensor(value, dtype=torch.float64) for value in (view.normalisation.mean, view.normalisation.std)
+        )
         pixels_mean, pixels_std = (torch.tensor(value, dtype=torch.float64) for value in (images.mean, images.std))
         self.register_buffer("gain", (pixels_std / std).float().view(3, 1, 1))
         self.register_buffer("offset", ((pixels_mean - mean) / std).float().view(3, 1, 1))

@@ -2,15 +2,17 @@
 
 from frostnas.nets.blocks import build_block, check_block
 from frostnas.nets.count import Counts, count
+from frostnas.nets.create import create_model
 from frostnas.nets.net import FeatureMap, Net, build_head, build_stem
-from frostnas.nets.published import load_published_weights, published_names
-from frostnas.nets.zoo import NAMED_BLOCKS, ZooEntry, create_model, frostnet, zoo_entries, zoo_names, zoo_spec
+from frostnas.nets.weights import Weights, load_weights, read_weights
+from frostnas.nets.zoo import NAMED_BLOCKS, ZooEntry, frostnet, zoo_entries, zoo_family, zoo_names, zoo_spec
 
 __all__ = [
     "NAMED_BLOCKS",
     "Counts",
     "FeatureMap",
     "Net",
+    "Weights",
     "ZooEntry",
     "build_block",
     "build_head",
@@ -19,9 +21,10 @@ __all__ = [
     "count",
     "create_model",
     "frostnet",
-    "load_published_weights",
-    "published_names",
+    "load_weights",
+    "read_weights",
     "zoo_entries",
+    "zoo_family",
     "zoo_names",
     "zoo_spec",
 ]

@@ -5,7 +5,11 @@ Each architecture is its paper's table for 224 x 224; a hidden width is written 
 
 from __future__ import annotations
 
-from frostnas.artifacts import BlockSpec, Convention, HeadSpec, LayerSpec, NetSpec, StemSpec
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from frostnas.artifacts import BlockSpec, Convention, HeadSpec, LayerSpec, NetSpec, StemSpec, div8
 
 SIZE = 224
 TENSORFLOW = Convention("same", 1e-3)
@@ -13,6 +17,9 @@ TENSORFLOW = Convention("same", 1e-3)
 # Rows are kernel, expand, channels, repeats, stride of the first repeat.
 MOBILENET_V2_ROWS = "3,1,16,1,1 3,6,24,2,2 3,6,32,3,2 3,6,64,4,2 3,6,96,3,1 3,6,160,3,2 3,6,320,1,1"
 EFFICIENTNET_LITE0_ROWS = "3,1,16,1,1 3,6,24,2,2 5,6,40,2,2 3,6,80,3,2 5,6,112,3,1 5,6,192,4,2 3,6,320,1,1"
+
+LITES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))
+"""Channels and repeats of EfficientNet-Lite0 to 4, times those of Lite0."""
 
 # Rows are kernel, hidden, channels, squeeze-excite (1) or not (0), stride. From a certain row on MobileNetV3 turns
 # from ReLU to hard-swish.
@@ -37,23 +44,46 @@ GHOSTNET_ROWS = (
 )
 
 
-def mobilenet_v2() -> NetSpec:
-    """MobileNetV2 1.0 (arXiv 1801.04381, table 2)."""
-    return _repeated("mobilenet_v2_1_0", MOBILENET_V2_ROWS)
+def mobilenet_v2(width: float) -> NetSpec:
+    """MobileNetV2 (arXiv 1801.04381, table 2) with its channels times ``width``; its head does not get narrower."""
+    name = f"mobilenet_v2_{width}".replace(".", "_")
+    rows = [Row(*map(int, row.split(","))) for row in MOBILENET_V2_ROWS.split()]
+    stem = StemSpec(div8(32 * width), activation="relu6")
+    head = HeadSpec(div8(1280 * max(1.0, width)), activation="relu6")
+    return NetSpec(name, SIZE, stem, _repeated(rows, width), head)
 
 
-def efficientnet_lite0() -> NetSpec:
-    """EfficientNet-Lite0: EfficientNet-B0 with ReLU6 and without squeeze-excite."""
-    return _repeated("efficientnet_lite0", EFFICIENTNET_LITE0_ROWS).under(TENSORFLOW)
+def efficientnet_lite(size: int) -> NetSpec:
+    """EfficientNet-Lite0 to 4: EfficientNet with ReLU6 and without squeeze-excite.
+
+    Stem, head and the repeats of the first and the last stage are those of Lite0.
+    """
+    width, depth = LITES[size]
+    rows = [Row(*map(int, row.split(","))) for row in EFFICIENTNET_LITE0_ROWS.split()]
+    inner = [replace(row, repeats=math.ceil(row.repeats * depth)) for row in rows[1:-1]]
+    layers = _repeated([rows[0], *inner, rows[-1]], width)
+    stem, head = StemSpec(activation="relu6"), HeadSpec(activation="relu6")
+    return NetSpec(f"efficientnet_lite{size}", SIZE, stem, layers, head).under(TENSORFLOW)
 
 
-def _repeated(name: str, rows: str) -> NetSpec:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Layers that are alike but for the stride, which only the first has."""
+
+    kernel: int
+    expand: int
+    channels: int
+    repeats: int
+    stride: int
+
+
+def _repeated(rows: Sequence[Row], width: float) -> tuple[LayerSpec, ...]:
     layers = []
-    for row in rows.split():
-        kernel, expand, channels, repeats, stride = map(int, row.split(","))
-        block = BlockSpec(reuse="none", expand=expand, spatial=f"depthwise_{kernel}", activation="relu6")
-        layers += [LayerSpec(block, channels, stride if index == 0 else 1) for index in range(repeats)]
-    return NetSpec(name, SIZE, StemSpec(activation="relu6"), tuple(layers), HeadSpec(activation="relu6"))
+    for row in rows:
+        block = BlockSpec(reuse="none", expand=row.expand, spatial=f"depthwise_{row.kernel}", activation="relu6")
+        strides = [row.stride, *[1] * (row.repeats - 1)]
+        layers += [LayerSpec(block, div8(row.channels * width), stride) for stride in strides]
+    return tuple(layers)
 
 
 def mobilenet_v3(size: str) -> NetSpec:

@@ -8,9 +8,7 @@ from functools import partial
 
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec, div8
 from frostnas.errors import InputError
-from frostnas.nets.comparison import efficientnet_lite0, ghostnet, mobilenet_v2, mobilenet_v3
-from frostnas.nets.net import Net
-from frostnas.quant import Scheme
+from frostnas.nets.comparison import LITES, efficientnet_lite, ghostnet, mobilenet_v2, mobilenet_v3
 
 FROST = BlockSpec()
 NAMED_BLOCKS = {
@@ -37,6 +35,8 @@ FROSTNET_ROWS = {
     ),
 }
 WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.25)
+MOBILENETS = (0.5, 1.0, 1.4)
+"""Widths of MobileNetV2 that trained weights are published of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,16 @@ def _frostnets() -> list[ZooEntry]:
 
 
 COMPARISONS = (
-    ZooEntry("mobilenet_v2_1_0", "mobilenet_v2", 1.0, mobilenet_v2),
+    *(
+        ZooEntry(_name("mobilenet_v2", width), "mobilenet_v2", width, partial(mobilenet_v2, width))
+        for width in MOBILENETS
+    ),
     ZooEntry("mobilenet_v3_large_1_0", "mobilenet_v3_large", 1.0, partial(mobilenet_v3, "large")),
     ZooEntry("mobilenet_v3_small_1_0", "mobilenet_v3_small", 1.0, partial(mobilenet_v3, "small")),
-    ZooEntry("efficientnet_lite0", "efficientnet_lite", 1.0, efficientnet_lite0),
+    *(
+        ZooEntry(f"efficientnet_lite{size}", "efficientnet_lite", width, partial(efficientnet_lite, size))
+        for size, (width, _) in enumerate(LITES)
+    ),
     ZooEntry("ghostnet_1_0", "ghostnet", 1.0, ghostnet),
 )
 _ENTRIES = {entry.name: entry for entry in (*_frostnets(), *COMPARISONS)}
@@ -110,22 +116,7 @@ def zoo_spec(name: str, classes: int = 1000, image_size: int = 224) -> NetSpec:
     return _ENTRIES[name].spec(classes, image_size)
 
 
-def create_model(
-    name: str,
-    num_classes: int = 1000,
-    *,
-    image_size: int = 224,
-    features_only: bool = False,
-    scheme: Scheme | None = None,
-) -> Net:
-    """A named network with fresh weights, in floating point; `frostnas.quant.set_state` makes it quantized.
-
-    Args:
-        features_only: leave the head out; the forward pass gives the maps at strides 4, 8, 16 and 32, and
-            `Net.feature_maps` their channels.
-        scheme: integer ranges of the quantized form; uint8 activations and 8-bit weights if left out.
-
-    Raises:
-        InputError: there is no network of that name, or a number is not positive.
-    """
-    return Net(zoo_spec(name, num_classes, image_size), scheme, features_only=features_only)
+def zoo_family(spec: NetSpec) -> str:
+    """The family of a named network; empty for others."""
+    entry = _ENTRIES.get(spec.name)
+    return entry.family if entry else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult, write_atomic
+from frostnas.artifacts import ExportReport, LadderResult, NetSpec, Rung, TrainResult, write_atomic
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
 from frostnas.latency import measure_files, target_host
@@ -24,13 +24,14 @@ LADDER_FILE, PLOT = "ladder.json", "ladder.png"
 def _climb(session: Session, work: Work) -> LadderResult:
     config, force = session.config, work.forced
     cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
-    parent, shared_seconds = None, 0.0
+    parent, net, shared_seconds = None, None, 0.0
     if config.ladder.shared:
         largest = replace(config.data, image_size=sizes[-1])
         all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
         parent = _below(session, "shared", all_sizes)
-        shared_seconds = TRAINING.run(parent, force=force).seconds
-    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size, parent)) for size in sizes}
+        trained = TRAINING.run(parent, force=force)
+        net, shared_seconds = trained.net, trained.seconds
+    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size, parent), net) for size in sizes}
     done: dict[int, tuple[TrainResult, ExportReport]] = {}
     for size, run in runs.items():
         session.workspace.say(f"ladder: {size} pixels")
@@ -65,12 +66,12 @@ def _climb(session: Session, work: Work) -> LadderResult:
     return result
 
 
-def _below(session: Session, folder: str, config: Config) -> Session:
-    """A run of its own below the ladder's."""
+def _below(session: Session, folder: str, config: Config, net: NetSpec | None = None) -> Session:
+    """A run of its own below the ladder's. Args: net: whose weights it starts from, with what they ask of it."""
     config = replace(config, run_dir=str(session.path(folder)))
     if session.workspace.writes:
         write_atomic(session.path(folder) / "config.yaml", to_yaml(config).encode())
-    return Session(config, replace(session.workspace, run_dir=session.path(folder)))
+    return Session(config, replace(session.workspace, run_dir=session.path(folder)), net)
 
 
 def _at_size(config: Config, size: int, parent: Session | None) -> Config:

@@ -14,6 +14,7 @@ from frostnas.artifacts import (
     Artifact,
     BlockResult,
     BlockSpec,
+    ImageFormat,
     LatencyTable,
     NetResult,
     NetSpec,
@@ -30,7 +31,9 @@ from frostnas.data.comparison import other_images
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
-from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
+from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
+from frostnas.nets.weights import identity
+from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
@@ -45,7 +48,8 @@ ROWS, PARETO = "latency.csv", "pareto.csv"
 class Start(NamedTuple):
     """Weights that a training starts from."""
 
-    path: Path
+    given: str
+    """A path, or a library's model."""
     sha256: str
     name: str
     """The key that gave them, or the name of the file beside net.json."""
@@ -54,10 +58,12 @@ class Start(NamedTuple):
 class Session:
     """What the stages of one command share; inputs are loaded once, on first use."""
 
-    def __init__(self, config: Config, workspace: Workspace) -> None:
+    def __init__(self, config: Config, workspace: Workspace, net: NetSpec | None = None) -> None:
+        """Args: net: the network, where it is not what `net=` says."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
-        self.config = with_integers(config, self.table_path)
+        self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
+        self._net = net
         self._said_threads = False
         seed_all(config.seed)
 
@@ -75,6 +81,13 @@ class Session:
         for note in data.notes:
             self.workspace.say(f"data: {note}")
         return data
+
+    def data_like(self, images: ImageFormat) -> Splits:
+        """The data normalised as ``images``, those of a finished training, unless `data.mean` says otherwise."""
+        given, own = self.config.data, self.data.format
+        if given.mean is not None or (own.mean, own.std) == (images.mean, images.std):
+            return self.data
+        return load_data(replace(given, mean=list(images.mean), std=list(images.std)), self.device)
 
     @cached_property
     def block(self) -> BlockSpec:
@@ -106,13 +119,20 @@ class Session:
         """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes."""
         images = self.data.format
         given = self.config.net
+        if self._net is not None:
+            return self._net.with_classes(len(images.classes)).at_size(images.image_size)
         if self._net_result is not None:
             spec = self._net_result.net
         elif given in zoo_names():
             spec = zoo_spec(given, len(images.classes), images.image_size)
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
-        return spec.with_classes(len(images.classes)).at_size(images.image_size)
+        spec = spec.with_classes(len(images.classes)).at_size(images.image_size)
+        return self._weights.adapted(spec) if self._weights else spec
+
+    @cached_property
+    def _weights(self) -> Weights | None:
+        return read_start(self.config)
 
     @property
     def _net_json(self) -> Path | None:
@@ -141,7 +161,10 @@ class Session:
         """
         path = self.path(name)
         stored = load(path, kind)
-        now = Provenance(split=self.data.record, images=self.data.format)
+        images = self.data.format
+        if self.config.data.mean is None and (made := stored.provenance.images) is not None:
+            images = replace(images, mean=made.mean, std=made.std)  # the run's weights may have chosen them
+        now = Provenance(split=self.data.record, images=images)
         if other := other_images(stored.provenance, now):
             raise InputError(f"{path}: was made with other {other[0]}; it is kept: use another run_dir= for these")
         self.look_at_threads(str(path), stored.provenance)
@@ -166,10 +189,7 @@ class Session:
         """
         train = self.config.train
         if train.weights is not None:
-            path = Path(train.weights)
-            if not path.is_file():
-                raise InputError(f"train.weights={path}: no such file; expected a weights.safetensors")
-            return Start(path, sha256_of(path), "train.weights")
+            return Start(train.weights, identity(train.weights, "train.weights"), "train.weights")
         if not train.inherit or self._net_json is None or self._net_result is None:
             return None
         digest = self._net_result.weights_sha256
@@ -179,7 +199,7 @@ class Session:
         if not path.is_file() or sha256_of(path) != digest:
             what = "is not that of its net.json" if path.is_file() else "no such file, of which net.json speaks"
             raise InputError(f"{path}: {what}; copy both together, or give train.inherit=false")
-        return Start(path, digest, NET_WEIGHTS)
+        return Start(str(path), digest, NET_WEIGHTS)
 
     @cached_property
     def data_to_train(self) -> Splits:

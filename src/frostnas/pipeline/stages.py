@@ -34,6 +34,7 @@ from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity, speaking_of
@@ -101,9 +102,11 @@ def _search_net(session: Session, work: Work) -> NetResult:
 
 def _train(session: Session, work: Work) -> TrainResult:
     config, data, net, teacher = session.config, session.data_to_train, session.net, session.teacher
-    recipe, start = Recipe.of(config, "train"), session.start and session.start.path
+    recipe, start = Recipe.of(config, "train"), session.start and session.start.given
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
+        if said := other_normalisation(session.config):
+            session.workspace.say(f"train: warning: {said}")
     result, state = training.run(
         recipe, config.train, data, net, session.workspace, work.identity, start=start, teacher=teacher
     )
@@ -119,7 +122,8 @@ def _export(session: Session, work: Work) -> ExportReport:
     trained, net = session.trained, session.trained_net()
     time_files = partial(latency.measure_files, config=session.config.latency)
     predicted_ms = _predicted_here(session, trained.net)
-    return export.run(session.config, net, trained, session.data.test, work.folder, time_files, predicted_ms)
+    test = session.data_like(trained.images).test
+    return export.run(session.config, net, trained, test, work.folder, time_files, predicted_ms)
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:

@@ -1,4 +1,4 @@
-"""`train.distill.teacher`: a run directory, a zoo name or `torchvision:NAME`, as a network that teaches."""
+"""`train.distill.teacher`: a run directory, a zoo name or a library's model, as a network that teaches."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from frostnas.artifacts import ImageFormat, TrainResult, load, sha256_of, sha256_of_value
+from frostnas.artifacts import ImageFormat, Normalisation, TrainResult, load, sha256_of_value
 from frostnas.config import DistillConfig
-from frostnas.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from frostnas.data.loaders import given_normalisation
 from frostnas.engine.distill import Teacher, View
 from frostnas.errors import InputError
-from frostnas.nets import Net, create_model, published_names, zoo_names
-from frostnas.nets.state_dicts import check_fits, other_classes, read_state_dict
-from frostnas.pipeline import torchvision_models
-from frostnas.pipeline.torchvision_models import PREFIX
+from frostnas.nets import Net, libraries, load_weights, read_weights, zoo_family, zoo_names, zoo_spec
+from frostnas.nets.state_dicts import differences, first_of, other_classes, read_state_dict
+from frostnas.nets.weights import identity as identity_of_weights
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
 
 DEFAULT = "DEFAULT"
-Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""Mean and standard deviation of RGB pixels scaled to 0..1."""
-IMAGENET: Normalisation = (IMAGENET_MEAN, IMAGENET_STD)
+KEY, WEIGHTS_KEY = "train.distill.teacher", "train.distill.weights"
+LARGEST = 2**33
+"""Bytes of a library's state dict: teachers are larger than students."""
 
 
 def teacher_side(config: DistillConfig) -> int:
@@ -69,12 +67,12 @@ def load_teacher(config: DistillConfig, images: ImageFormat) -> Teacher | None:
         trained, own = _of_run(given, images)
         net: nn.Module = trained
         size = trained.spec.image_size
-    elif given.startswith(PREFIX):
-        net, own = _of_torchvision(given, config, len(images.classes)), IMAGENET
+    elif libraries.is_library(given):
+        net, own = _of_library(given, config, len(images.classes)), libraries.normalisation_of(given)
     else:
         net, own = _of_zoo(given, config, images)
-    mean, std = _given(config) or own
-    teacher = Teacher(net.eval(), View(mean, std, size, config.crop), images).eval()
+    view = View(_given(config) or own, size, config.crop)
+    teacher = Teacher(net.eval(), view, images).eval()
     _try(teacher, given)
     return teacher
 
@@ -90,34 +88,33 @@ def identity(config: DistillConfig) -> str:
         trained = load(Path(given) / TRAIN, TrainResult).value
         return sha256_of_value([trained.net, trained.images, trained.weights_sha256])
     if config.weights == DEFAULT:
-        return sha256_of_value([given, torchvision_models.default_weights(given).url])  # its file is named by its hash
-    path = Path(config.weights)
-    if not path.is_file():
-        raise InputError(f"train.distill.weights={path}: no such file; expected weights of {given}")
-    return sha256_of_value([given, sha256_of(path)])
+        return sha256_of_value([given, libraries.weights_name(given)])
+    return sha256_of_value([given, identity_of_weights(config.weights, WEIGHTS_KEY)])
 
 
 def _check_words(config: DistillConfig) -> str:
     """The teacher's name or path, if it and the other keys of `train.distill` go together."""
     given = str(config.teacher)
-    of_torchvision, of_zoo = given.startswith(PREFIX), given in zoo_names()
-    if of_torchvision:
-        torchvision_models.check_name(given)
+    of_library, of_zoo = libraries.is_library(given), given in zoo_names()
+    if of_library:
+        libraries.check_name(KEY, given)
     if not config.weights:
-        if of_torchvision or (of_zoo and not Path(given).is_dir()):
+        if of_library or (of_zoo and not Path(given).is_dir()):
             raise InputError(
                 f"train.distill.teacher={given}: expected train.distill.weights=PATH with a network's name"
             )
         for key in ("mean", "std", "image_size"):
             if (value := getattr(config, key)) is not None:
                 raise InputError(f"train.distill.{key}={value}: a run knows its own; expected null with {given}")
-    elif not (of_torchvision or of_zoo):
+    elif not (of_library or of_zoo):
         raise InputError(
-            f"train.distill.teacher={given}: expected a name that `frostnas zoo` lists or {PREFIX}NAME with "
-            "train.distill.weights, or a run directory without it"
+            f"train.distill.teacher={given}: expected a name that `frostnas zoo` lists, torchvision:NAME or timm:NAME "
+            "with train.distill.weights, or a run directory without it"
         )
     elif config.weights == DEFAULT and of_zoo:
-        raise InputError(f"train.distill.weights={DEFAULT}: expected a path; only {PREFIX}NAME has default weights")
+        raise InputError(
+            f"train.distill.weights={DEFAULT}: expected a path; only torchvision:NAME and timm:NAME have a default"
+        )
     return given
 
 
@@ -132,50 +129,38 @@ def _of_run(given: str, images: ImageFormat) -> tuple[Net, Normalisation]:
         )
     net = load_net(Path(given) / WEIGHTS, trained)
     set_state(net, QuantState.FLOAT)
-    return net, (theirs.mean, theirs.std)
+    return net, Normalisation(theirs.mean, theirs.std)
 
 
 def _of_zoo(given: str, config: DistillConfig, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
-    """A network of ours by `weights.safetensors`, or by the authors' state dict of a published FrostNet."""
-    net = create_model(given, len(images.classes), image_size=config.image_size or images.image_size)
-    content = _content(config)
-    if content.keys() & net.state_dict().keys():
-        _fill(net, content, config, len(images.classes))
-        return net, (images.mean, images.std)
-    _fill(net, content, config, len(images.classes), published_names(net.spec))
-    return net, IMAGENET
+    """A network of ours by weights in any known naming."""
+    weights = read_weights(str(config.weights), WEIGHTS_KEY)
+    net = Net(zoo_spec(given, len(images.classes), config.image_size or images.image_size))
+    load_weights(net, weights)
+    source = weights.source(zoo_family(net.spec))
+    return net, source.normalisation if source else Normalisation(images.mean, images.std)
 
 
-def _fill(
-    net: nn.Module, content: dict[str, Tensor], config: DistillConfig, classes: int, names: dict[str, str] | None = None
-) -> None:
-    """Load weights into ``net``. Args: names: the file's name of every tensor that it holds, by ours."""
-    own = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
-    theirs = names or {name: name for name in own}
-    wanted = {file_name: own[name] for name, file_name in theirs.items()}
-    number = other_classes(wanted, content, classes)
-    if number is not None:
-        raise _wrong_number(f"weights={config.weights}", number, classes)
-    check_fits(f"train.distill.weights={config.weights}", str(config.teacher), wanted, content)
-    net.load_state_dict({name: content[file_name] for name, file_name in theirs.items()}, strict=False)
-
-
-def _content(config: DistillConfig) -> dict[str, Tensor]:
+def _of_library(given: str, config: DistillConfig, classes: int) -> nn.Module:
+    """Any classification model of a library, by its own weights or by a state dict."""
+    if config.weights == DEFAULT:
+        number = libraries.classes_of(given)
+        if number != classes:
+            raise _wrong_number(f"weights={DEFAULT}", number, classes)
+        return libraries.pretrained(f"{WEIGHTS_KEY}={DEFAULT}", given)
+    net = libraries.fresh(given, classes)
     try:
-        return read_state_dict(Path(str(config.weights)))
+        content = read_state_dict(Path(str(config.weights)), LARGEST)
     except InputError as error:
-        raise InputError(f"train.distill.weights={error}") from None
-
-
-def _of_torchvision(given: str, config: DistillConfig, classes: int) -> nn.Module:
-    if config.weights != DEFAULT:
-        net = torchvision_models.fresh(given, classes)
-        _fill(net, _content(config), config, classes)
-        return net
-    number = len(torchvision_models.default_weights(given).meta["categories"])
-    if number != classes:
-        raise _wrong_number(f"weights={DEFAULT}", number, classes)
-    return torchvision_models.pretrained(given)
+        raise InputError(f"{WEIGHTS_KEY}={error}") from None
+    wanted = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    number_given = other_classes(wanted, content, classes)
+    if number_given is not None:
+        raise _wrong_number(f"weights={config.weights}", number_given, classes)
+    if problems := differences(wanted, content):
+        raise InputError(f"{WEIGHTS_KEY}={config.weights}: not a {given}: {first_of(problems)}")
+    net.load_state_dict(content, strict=False)
+    return net
 
 
 def _wrong_number(key: str, theirs: int, ours: int) -> InputError:
@@ -184,15 +169,7 @@ def _wrong_number(key: str, theirs: int, ours: int) -> InputError:
 
 def _given(config: DistillConfig) -> Normalisation | None:
     """`train.distill.mean` and `train.distill.std`."""
-    values: list[Any] = [config.mean, config.std]
-    if values == [None, None]:
-        return None
-    if any(value is None or len(value) != 3 for value in values) or min(config.std or [0]) <= 0:
-        raise InputError(
-            f"train.distill.mean={config.mean}, train.distill.std={config.std}: expected three numbers each, "
-            "those of std above 0"
-        )
-    return tuple(values[0]), tuple(values[1])
+    return given_normalisation("train.distill", config.mean, config.std)
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,15 +13,14 @@ from frostnas.config import Sampler, TrainConfig
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Recipe, Saver, TrainingError, Workspace, evaluate, seed_all, weights_digest, weights_of
 from frostnas.engine.distributed import from_first, joined, total
-from frostnas.nets import Net, count
+from frostnas.nets import Net, count, load_weights, read_weights
 from frostnas.quant import QuantState, set_state
 from frostnas.training.balance import class_weights, guessing_doubt
 from frostnas.training.calibrate import Calibrated, calibrate, restate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
-from frostnas.training.weights import start_from
 
-CHECKPOINT = "train.pt"
+CHECKPOINT, WEIGHTS_KEY = "train.pt", "train.weights"
 RECOVERED = "recovered"
 GENTLER = 0.1  # of the learning rate, after a recovery
 
@@ -35,7 +33,7 @@ def run(
     workspace: Workspace,
     identity: str,
     *,
-    start: Path | None = None,
+    start: str | None = None,
     teacher: nn.Module | None = None,
 ) -> tuple[TrainResult, dict[str, Tensor]]:
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same kind stopped.
@@ -48,7 +46,7 @@ def run(
     Args:
         options: what the recipe does not say; of what both say the recipe counts.
         identity: of everything that the weights depend on; only a run of the same goes on.
-        start: a weights.safetensors to start from.
+        start: weights to start from: a path, or the name of a library's own.
         teacher: to learn from besides the labels.
 
     Raises:
@@ -65,7 +63,8 @@ def run(
             seed_all(recipe.seed)
             model = Net(net, recipe.scheme)
             now = _gentler(recipe) if RECOVERED in saver.done else recipe
-            if start is None or not start_from(model, start):
+            kept = start is None or load_weights(model, read_weights(start, WEIGHTS_KEY), new_classifier=True)
+            if kept:
                 now = replace(now, head_epochs=0)  # there is no new classifier on trained weights
             model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             trainer = Trainer(model, now, options, steps, classes, world, teacher, weights, size=net.image_size)
