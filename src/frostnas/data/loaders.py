@@ -46,11 +46,11 @@ def given_normalisation(key: str, mean: Sequence[float] | None, std: Sequence[fl
 
 
 def _format(
-    config: DataConfig, classes: tuple[str, ...], own: Normalisation, reading: Reading = Reading()
+    config: DataConfig, classes: tuple[str, ...], own: Normalisation, reading: Reading | None = None
 ) -> ImageFormat:
     """The images as networks see them. Args: own: the data set's normalisation, unless the config has another."""
     chosen = given_normalisation("data", config.mean, config.std) or own
-    return ImageFormat(classes, config.image_size, chosen.mean, chosen.std, reading)
+    return ImageFormat(classes, config.image_size, chosen.mean, chosen.std, reading or Reading())
 
 
 def _digits(config: DataConfig, device: torch.device) -> Splits:

@@ -85,7 +85,8 @@ def identity(given: str, key: str) -> str:
 def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool = False) -> bool:
     """Copy trained weights into ``net``, and take over the padding and batch norm that they were trained with.
 
-    Gives whether the classifier, where ``net`` has one, is theirs too. Quantizer ranges stay as they are unless the weights are ours. A network without a head takes what it has.
+    Gives whether the classifier is theirs too. Quantizer ranges stay as they are unless the weights are ours. A network
+    without a head takes what it has.
 
     Args:
         given: a path, `torchvision:NAME` or `timm:NAME`, or what `read_weights` gave.
