@@ -6,7 +6,7 @@ import pytest
 
 from frostnas.cli.execute import WRONG_INPUT, Options, execute
 
-ALONE = ["search-block", "profile-latency", "export", "run", "evaluate", "report", "zoo", "predict"]
+ALONE = ["search-block", "profile-latency", "export", "ladder", "run", "evaluate", "report", "zoo", "predict"]
 
 
 @pytest.fixture
