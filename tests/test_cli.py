@@ -11,7 +11,18 @@ import pytest
 from frostnas import __version__
 from frostnas.cli.completion import complete_override
 
-COMMANDS = ["search-block", "profile-latency", "search-net", "train", "ladder", "export", "evaluate", "report", "zoo", "run"]
+COMMANDS = [
+    "search-block",
+    "profile-latency",
+    "search-net",
+    "train",
+    "ladder",
+    "export",
+    "evaluate",
+    "report",
+    "zoo",
+    "run",
+]
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
 
 

@@ -7,9 +7,10 @@ Every size is a run of its own below `sizes/`, with all files of a training and 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from frostnas.artifacts import ExportReport, LadderResult, NetSpec, Rung, TrainResult, write_atomic
-from frostnas.config import Config
+from frostnas.config import Config, TrainConfig
 from frostnas.config.compose import to_yaml
 from frostnas.latency import measure_files, target_host
 from frostnas.pipeline.session import Session
@@ -19,19 +20,19 @@ from frostnas.pipeline.trained import WEIGHTS
 from frostnas.report.ladder_plot import save_ladder_plot
 
 LADDER_FILE, PLOT = "ladder.json", "ladder.png"
+SHARED = "shared"  # folder of the training that all sizes share
 
 
 def _climb(session: Session, work: Work) -> LadderResult:
     config, force = session.config, work.forced
     cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
-    parent, net, shared_seconds = None, None, 0.0
+    parent: TrainResult | None = None
     if config.ladder.shared:
         largest = replace(config.data, image_size=sizes[-1])
         all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
-        parent = _below(session, "shared", all_sizes)
-        trained = TRAINING.run(parent, force=force)
-        net, shared_seconds = trained.net, trained.seconds
-    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size, parent), net) for size in sizes}
+        parent = TRAINING.run(_below(session, SHARED, all_sizes), force=force)
+        config = replace(config, train=_restated(config.train, session.path(SHARED) / WEIGHTS))
+    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size), parent and parent.net) for size in sizes}
     done: dict[int, tuple[TrainResult, ExportReport]] = {}
     for size, run in runs.items():
         session.workspace.say(f"ladder: {size} pixels")
@@ -59,7 +60,7 @@ def _climb(session: Session, work: Work) -> LadderResult:
         cpu=cpu,
         runtime=config.latency.runtime.value,
         threads=config.latency.threads,
-        shared_seconds=shared_seconds,
+        shared_seconds=parent.seconds if parent is not None else 0.0,
     )
     if session.workspace.writes:
         save_ladder_plot(result, work.folder / PLOT)
@@ -74,23 +75,23 @@ def _below(session: Session, folder: str, config: Config, net: NetSpec | None = 
     return Session(config, replace(session.workspace, run_dir=session.path(folder)), net)
 
 
-def _at_size(config: Config, size: int, parent: Session | None) -> Config:
-    """Settings of one size: trained alone, or the parent's weights with statistics and ranges of this size."""
-    data = replace(config.data, image_size=size)
-    if parent is None:
-        return replace(config, data=data)
-    train = replace(
-        config.train,
-        weights=str(parent.path(WEIGHTS)),
+def _at_size(config: Config, size: int) -> Config:
+    return replace(config, data=replace(config.data, image_size=size))
+
+
+def _restated(train: TrainConfig, weights: Path) -> TrainConfig:
+    """Nothing but statistics and ranges anew, for weights that are trained."""
+    return replace(
+        train,
+        weights=str(weights),
         head_epochs=0,
         float_epochs=0,
         epochs=0,
         frozen_epochs=0,
         max_ptq_loss=None,
         fresh_statistics=True,
-        distill=replace(config.train.distill, teacher=None, weights=None),
+        distill=replace(train.distill, teacher=None, weights=None),
     )
-    return replace(config, data=data, train=train)
 
 
 LADDER = Stage(

@@ -241,7 +241,7 @@ class Session:
         distill = self.config.search_net.distill
         with speaking_of("search_net.distill"):
             teacher = self._ready(load_teacher(distill, self.data.format), mixed=False)
-        return teacher and Lesson(teacher, distill, self.data.format.image_size)
+        return Lesson(teacher, distill, self.data.format.image_size) if teacher is not None else None
 
     def _ready(self, teacher: Teacher | None, mixed: bool) -> nn.Module | None:
         """On the device; asked once for each image where the same pixels come again."""
