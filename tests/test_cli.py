@@ -11,7 +11,8 @@ import pytest
 from frostnas import __version__
 from frostnas.cli.completion import complete_override
 
-COMMANDS = [
+COMMANDS = ["search-block", "profile-latency", "search-net", "train", "ladder", "export", "evaluate", "report", "zoo"]
+COMMANDS += ["run"]
     "search-block",
     "profile-latency",
     "search-net",
