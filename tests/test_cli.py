@@ -13,17 +13,6 @@ from frostnas.cli.completion import complete_override
 
 COMMANDS = ["search-block", "profile-latency", "search-net", "train", "ladder", "export", "evaluate", "report", "zoo"]
 COMMANDS += ["run"]
-    "search-block",
-    "profile-latency",
-    "search-net",
-    "train",
-    "ladder",
-    "export",
-    "evaluate",
-    "report",
-    "zoo",
-    "run",
-]
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
 
 

@@ -134,7 +134,8 @@ class Qat:
         """Put weights, quantizers and GradBoost into the phase of the present epoch."""
         set_state(self.model, self.state)
         self.model.train()
-        self._learn(head=self.phase.head)
+        if self.recipe.head_epochs:
+            self._learn(head=self.phase.head)
         if self.boost is not None:
             if self.state.quantizes:
                 self.boost.boost()
