@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from frostnas.cli.execute import WRONG_INPUT, Options, execute
+from frostnas.cli.execute import Options, execute
+from frostnas.cli.failure import WRONG_INPUT
 
 ALONE = ["search-block", "profile-latency", "export", "ladder", "run", "evaluate", "report", "zoo", "predict"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+TRACEBACK = "traceback in "  # how a note begins that says where an error's traceback was kept
+
 
 class InputError(ValueError):
     """One line that names the key or file, what it is and what is accepted; the command line exits with 2."""

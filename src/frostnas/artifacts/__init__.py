@@ -27,6 +27,7 @@ from frostnas.artifacts.results import (
     FormatFile,
     ImageFormat,
     LadderResult,
+    Mistake,
     ModelFile,
     NetResult,
     ParetoRow,
@@ -38,6 +39,7 @@ from frostnas.artifacts.results import (
     Throughput,
     TrainResult,
 )
+from frostnas.artifacts.scratch import scratch
 from frostnas.artifacts.specs import (
     IMAGENET,
     BlockSpec,
@@ -60,6 +62,7 @@ from frostnas.artifacts.store import (
     save,
     sha256_of,
     sha256_of_value,
+    sweep,
     write_atomic,
 )
 
@@ -86,6 +89,7 @@ __all__ = [
     "LatencyRow",
     "LatencyTable",
     "LayerSpec",
+    "Mistake",
     "ModelFile",
     "NetResult",
     "NetSpec",
@@ -114,8 +118,10 @@ __all__ = [
     "read_rows",
     "row_of",
     "save",
+    "scratch",
     "sha256_of",
     "sha256_of_value",
+    "sweep",
     "write_atomic",
     "write_rows",
 ]

@@ -360,6 +360,18 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test image that the network was wrong about."""
+
+    path: str
+    """Of the file, or `image N` of a data set that has none."""
+    true: str
+    named: str
+    probability: float
+    """What the network gave the class that it named."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What `frostnas evaluate` reports."""
 
@@ -376,3 +388,5 @@ class Evaluation:
     latency_ms_p90: float
     throughput: tuple[Throughput, ...]
     size_bytes: int
+    mistakes: tuple[Mistake, ...] = ()
+    """The wrong answers that the network was surest of, surest first."""

@@ -13,8 +13,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from frostnas.artifacts.results import ImageFormat, SplitRecord
+from frostnas.artifacts.scratch import abandoned, hold
 from frostnas.errors import InputError
 from frostnas.version import __version__
+
+UNFINISHED = ".part"  # how the name of a file ends that is being written
 
 
 class Artifact(Protocol):
@@ -84,19 +87,35 @@ def sha256_of_value(value: object) -> str:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step, so that a reader or a crash never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace ``path`` by ``content`` in one step, so that a reader or a crash never sees half of it.
+
+    Raises:
+        OSError: with ``path`` in it, whatever was in the way.
+    """
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                hold(file.fileno())
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half-written in ``folder``; what is being written stays."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        if abandoned(path):
+            path.unlink(missing_ok=True)
 
 
 def save(path: Path, value: Artifact, provenance: Provenance, files: dict[str, str] | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -38,6 +40,10 @@ ImportAndOverrides = Annotated[
 Out = Annotated[
     str | None,
     typer.Option("--out", metavar="ZIP", help="Measure nothing here: write a bundle to carry to the target."),
+]
+Folder = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FOLDER", help="Where files go, in place of the folder that is looked at."),
 ]
 Cfg = Annotated[bool, typer.Option("--cfg", help="Print the resolved config and exit.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
@@ -139,33 +145,35 @@ _stage("run", "Run the whole chain; a finished stage is not run again.", "run_di
 @app.command(epilog="Example: frostnas evaluate runs/photos/model.int8.onnx data=imagefolder data.root=photos")
 def evaluate(
     overrides: PathAndOverrides = None,
+    out: Folder = None,
     cfg: Cfg = False,
     json: Json = False,
     quiet: Quiet = False,
     config_dir: ConfigDir = None,
 ) -> None:
     """Accuracy, per-class table, latency and size of a run or of an exported file, on any data."""
-    execute("evaluate", overrides or [], Options(cfg, json, quiet, config_dir=config_dir))
+    execute("evaluate", overrides or [], Options(cfg, json, quiet, config_dir=config_dir, out=out))
 
 
 @app.command(epilog="Example: frostnas report runs/photos")
 def report(
     overrides: RunAndOverrides = None,
+    out: Folder = None,
     cfg: Cfg = False,
     json: Json = False,
     config_dir: ConfigDir = None,
 ) -> None:
     """One HTML file of a run: what was promised, what was measured, its plots. Writes report.html."""
-    execute("report", overrides or [], Options(cfg, json, config_dir=config_dir))
+    execute("report", overrides or [], Options(cfg, json, config_dir=config_dir, out=out))
 
 
 @app.command(epilog="Example: frostnas predict runs/photos cat.jpg dog.png")
 def predict(
     path: Annotated[str, typer.Argument(help="A run directory or an exported .onnx file.")],
-    image: Annotated[list[str], typer.Argument(help="Image files.")],
+    image: Annotated[list[str], typer.Argument(help="Image files, and folders of them.")],
     json: Json = False,
 ) -> None:
-    """The likeliest classes of images, by an exported file. Needs no torch."""
+    """The likeliest classes of images, by an exported file. Of a folder every image in it. Needs no torch."""
     execute("predict", [path, *image], Options(json=json))
 
 
@@ -181,5 +189,8 @@ def zoo(
 
 
 def main() -> None:
-    """Entry point of the `frostnas` script."""
+    """Run the command that the process was called with."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the terminal has no sign for is escaped
+            stream.reconfigure(errors="backslashreplace")
     app()

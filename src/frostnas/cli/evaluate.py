@@ -9,10 +9,10 @@ from pathlib import Path
 
 from frostnas.artifacts import Evaluation, Throughput
 from frostnas.cli.of_run import run_of
-from frostnas.cli.outcome import Outcome
+from frostnas.cli.outcome import Outcome, writing
 from frostnas.cli.scored import check_exported, to_score
 from frostnas.config import Config
-from frostnas.deploy.evaluation import answer, confusion_matrix, scores
+from frostnas.deploy.evaluation import answer, confusion_matrix, scores, worst
 from frostnas.deploy.runtime import INT8_NAME, OnnxClassifier
 from frostnas.latency import measure_files
 from frostnas.report.confusion import save_counts
@@ -24,10 +24,11 @@ BATCHES = (1, 4, 16, 64)
 log = logging.getLogger(__name__)
 
 
-def evaluate(config: Config, overrides: Sequence[str], path: Path | None) -> Outcome:
+def evaluate(config: Config, overrides: Sequence[str], path: Path | None, out: Path | None = None) -> Outcome:
     """Score an exported file, or a run's INT8 file, on the images that `to_score` finds for it.
 
-    The confusion matrix goes beside the file, as `<file>.confusion.csv` and, where there is matplotlib, `.png`.
+    The confusion matrix goes into ``out``, or else beside the file, as `<file>.confusion.csv` and, where there is
+    matplotlib, `.png`, after the result was shown.
     """
     folder = run_of(config, path)
     file = folder / INT8_NAME if path is None or path.is_dir() else path
@@ -62,10 +63,15 @@ def evaluate(config: Config, overrides: Sequence[str], path: Path | None) -> Out
             Throughput(batch, 1e3 * batch / one.p50) for batch, one in zip(BATCHES, (timing, *others), strict=True)
         ),
         size_bytes=file.stat().st_size,
+        mistakes=worst(answers, scored.pictures, classes),
     )
-    save_counts(result, file.with_name(f"{file.stem}.confusion.csv"))
-    _draw(result, file.with_name(f"{file.stem}.confusion.png"))
-    return Outcome(result, view(*evaluation_grids(result)))
+    return Outcome(result, view(*evaluation_grids(result)), lambda: _write(result, out or file.parent, file.stem))
+
+
+def _write(result: Evaluation, folder: Path, stem: str) -> None:
+    with writing(folder):
+        save_counts(result, folder / f"{stem}.confusion.csv")
+        _draw(result, folder / f"{stem}.confusion.png")
 
 
 def _draw(result: Evaluation, path: Path) -> None:

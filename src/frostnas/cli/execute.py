@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frostnas.cli.failure import leave
 from frostnas.errors import InputError
+from frostnas.readable import ReadableFormatter, encodable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from frostnas.cli.outcome import Outcome
     from frostnas.config import Config
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 PROFILE = "profile-latency"
 SHARED = ("search-net", "train")  # commands whose work several processes can do together
 
@@ -35,24 +38,31 @@ class Options:
     multirun: bool = False
     config_dir: str | None = None
     out: str | None = None
-    """`profile-latency`: the bundle to write."""
+    """`profile-latency`: the bundle to write; `evaluate`, `report`: the folder for their files."""
+
+
+Work = Callable[["Config", Sequence[str], Path | None], "Outcome"]
 
 
 def execute(command: str, words: Sequence[str], options: Options) -> None:
     """Run one command; on failure leave the process with one line and its exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    logging.raiseExceptions = False  # a log that cannot be written is no reason to fail
+    if logging.lastResort is not None:  # what is logged outside a run directory
+        logging.lastResort.setFormatter(ReadableFormatter("frostnas: %(message)s"))
     try:
         _check_processes(command)
         if command == "predict":  # it has no config, and needs no library that reads one
             _predict(words, options)
         else:
             (_sweep if options.multirun else _once)(command, words, options)
-    except InputError as error:
-        _leave(f"error: {error}", WRONG_INPUT)
-    except KeyboardInterrupt:
-        _leave("interrupted; the same command goes on from here", INTERRUPTED)
-    except (RuntimeError, OSError, ArithmeticError) as error:
-        _leave(f"failed: {type(error).__name__}: {error}", FAILED)
+    except (Exception, KeyboardInterrupt) as error:
+        leave(error)
+
+
+def _working() -> None:
+    """From here on an interrupt lets the work put its things in order."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _check_processes(command: str) -> None:
@@ -62,19 +72,11 @@ def _check_processes(command: str) -> None:
         raise InputError(f"{command}: works in one process; expected torchrun with {' or '.join(SHARED)} alone")
 
 
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _leave(message: str, status: int) -> None:
-    print(f"frostnas: {message}", file=sys.stderr)
-    sys.exit(status)
-
-
 def _predict(words: Sequence[str], options: Options) -> None:
     from frostnas.cli.predict import predict
 
-    _show(predict(Path(words[0]), words[1:]), options)
+    _working()
+    _show(predict(Path(words[0]).expanduser(), words[1:]), options)
 
 
 def _once(command: str, words: Sequence[str], options: Options) -> None:
@@ -90,7 +92,9 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
     if options.cfg:
         print(to_yaml(config), end="")
     else:
-        _show(_work(command, config, overrides, path, options), options)
+        work = _work(command, options)
+        _working()
+        _show(work(config, overrides, path), options)
 
 
 def _of_run(
@@ -108,42 +112,56 @@ def _of_run(
 
 
 def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Overrides, and the one path of `evaluate PATH`, `report PATH` or `profile-latency import PATH`."""
-    overrides = [word for word in words if "=" in word or word.startswith("~")]
-    paths = [word for word in words if word not in overrides]
-    imports = command == PROFILE and paths[:1] == ["import"]
+    """Overrides, and the one path of `evaluate PATH`, `report PATH` or `profile-latency import PATH`.
+
+    What lies on the disk is a path, whatever signs are in its name.
+    """
+    imports = command == PROFILE and "import" in words
     if imports:
-        paths = paths[1:]
-        if not paths:
-            raise InputError("import: expected the results.json that a bundle's agent wrote")
-    if len(paths) > (command in ("evaluate", "report") or imports):
+        words = [word for word in words if word != "import"]
+    wanted = imports or command in ("evaluate", "report")
+    paths = [word for word in words if (wanted and _exists(word)) or not ("=" in word or word.startswith("~"))]
+    if imports and not paths:
+        raise InputError("import: expected the results.json that a bundle's agent wrote")
+    if len(paths) > wanted:
         raise InputError(f"{paths[-1]}: expected KEY=VALUE")
-    return overrides, Path(paths[0]) if paths else None
+    return [word for word in words if word not in paths], Path(paths[0]).expanduser() if paths else None
 
 
-def _work(command: str, config: Config, overrides: Sequence[str], path: Path | None, options: Options) -> Outcome:
-    """Each branch imports what it needs, and no more."""
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).expanduser().exists()
+    except (OSError, RuntimeError):  # a name longer than the system's, or no such user
+        return False
+
+
+def _work(command: str, options: Options) -> Work:
+    """What a command does; each branch imports what it needs, and no more."""
     match command:
         case "zoo":
             from frostnas.cli.zoo import zoo
 
-            return zoo(config, overrides)
+            return lambda config, overrides, _: zoo(config, overrides)
         case "evaluate":
             from frostnas.cli.evaluate import evaluate
 
-            return evaluate(config, overrides, path)
+            return lambda config, overrides, path: evaluate(config, overrides, path, _folder(options))
         case "report":
             from frostnas.cli.report import report
 
-            return report(config, path)
+            return lambda config, _, path: report(config, path, _folder(options))
         case "run":
             from frostnas.cli.run import chain
 
-            return chain(config, _console(options), options.quiet, options.force)
+            return lambda config, _, __: chain(config, _console(options), options.quiet, options.force)
         case _:
             from frostnas.cli.run import stage
 
-            return stage(command, config, _console(options), options.quiet, options.force)
+            return lambda config, _, __: stage(command, config, _console(options), options.quiet, options.force)
+
+
+def _folder(options: Options) -> Path | None:
+    return Path(options.out).expanduser() if options.out else None
 
 
 def _console(options: Options) -> Console:
@@ -154,12 +172,26 @@ def _console(options: Options) -> Console:
 
 
 def _show(outcome: Outcome, options: Options) -> None:
+    """The result first, then what is left to do of it: a folder that takes no file costs nobody an hour's numbers."""
+    try:
+        if options.json:
+            print(_json(outcome.data))
+        else:
+            _console(options).print(outcome.view)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    if outcome.finish is not None:
+        outcome.finish()
+
+
+def _json(data: object) -> str:
+    """One line of JSON that standard output can hold."""
     import msgspec
 
-    if options.json:
-        print(msgspec.json.encode(outcome.data).decode())
-    else:
-        _console(options).print(outcome.view)
+    text = msgspec.json.encode(encodable(msgspec.to_builtins(data))).decode()
+    return text if (sys.stdout.encoding or "").lower().startswith("utf") else json.dumps(json.loads(text))
 
 
 def _sweep(command: str, words: Sequence[str], options: Options) -> None:
@@ -167,20 +199,23 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from frostnas.config.compose import check_sweep, typed, with_recipe
+    from frostnas.config.compose import check_sweep, typed
     from frostnas.config.groups import CONFIG_NAME, conf_dir
 
     overrides, path = _split(command, words)
     if options.out or path:
         raise InputError(f"--multirun: expected neither {'--out' if options.out else path} with it")
-    check_sweep(overrides, Path(options.config_dir) if options.config_dir else None)
+    swept = check_sweep(overrides, Path(options.config_dir) if options.config_dir else None)
+
+    work = _work(command, options)
+    _working()
 
     def task(composed: DictConfig) -> None:
         config = typed(composed)
         config.run_dir = HydraConfig.get().runtime.output_dir
         given = list(HydraConfig.get().overrides.task)
-        _show(_work(command, _of_run(command, config, given, None), given, None, options), options)
+        _show(work(_of_run(command, config, given, None), given, None), options)
 
-    sys.argv = [f"frostnas {command}", "--multirun", *with_recipe(overrides)]
+    sys.argv = [f"frostnas {command}", "--multirun", *swept]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()

@@ -21,10 +21,12 @@ from frostnas.artifacts import (
     sha256_of,
     write_atomic,
 )
-from frostnas.cli.outcome import Outcome
+from frostnas.cli.outcome import Outcome, writing
 from frostnas.config import Config
+from frostnas.config.yaml_files import LARGEST_YAML
 from frostnas.data.comparison import other_images
 from frostnas.errors import InputError
+from frostnas.readable import readable
 from frostnas.report.grids import RunSummary
 from frostnas.report.page import page
 
@@ -32,8 +34,8 @@ KINDS = (BlockResult, LatencyTable, NetResult, TrainResult, ExportReport)
 NAME = "report.html"
 
 
-def report(config: Config, path: Path | None) -> Outcome:
-    """Write the run's `report.html` from what its stages have left so far.
+def report(config: Config, path: Path | None, out: Path | None = None) -> Outcome:
+    """Write the run's `report.html`, into ``out`` or else the run, from what its stages have left so far.
 
     Raises:
         InputError: the folder holds no artifact, or one that cannot be read.
@@ -45,11 +47,22 @@ def report(config: Config, path: Path | None) -> Outcome:
     values: dict[str, Any] = {kind: one.value for kind, one in stored.items()}
     if LatencyTable.KIND in values:
         values[LatencyTable.KIND] = load_table(folder / f"{LatencyTable.KIND}.json")
-    settings = folder / "config.yaml"
-    text = settings.read_text() if settings.is_file() else ""
-    target = folder / NAME
-    write_atomic(target, page(RunSummary(**values), folder, _doubts(folder, stored), text).encode())
-    return Outcome({"report": str(target)}, Text(f"wrote {target}", no_wrap=True, overflow="ignore"))
+    target = (out or folder) / NAME
+    content = page(RunSummary(**values), folder, _doubts(folder, stored), _settings(folder / "config.yaml")).encode(
+        errors="backslashreplace"
+    )
+    with writing(target.parent):
+        write_atomic(target, content)
+    return Outcome({"report": str(target)}, Text(f"wrote {readable(str(target))}", no_wrap=True, overflow="ignore"))
+
+
+def _settings(path: Path) -> str:
+    """The run's config for the page; whatever lies there, never more than a config is long."""
+    if not path.is_file():
+        return ""
+    if path.stat().st_size > LARGEST_YAML:
+        return f"not shown: {path.stat().st_size:,} bytes; a config has fewer than {LARGEST_YAML:,}"
+    return path.read_text(encoding="utf-8", errors="backslashreplace")
 
 
 def _doubts(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:

@@ -21,6 +21,7 @@ from frostnas.errors import InputError
 from frostnas.latency import Carried
 from frostnas.pipeline import STAGES, Session, run_chain
 from frostnas.pipeline.source import with_normalisation
+from frostnas.readable import readable
 from frostnas.report.grids import RunSummary, artifact_grids, run_grid
 from frostnas.report.tables import view
 
@@ -68,8 +69,8 @@ def stage(name: str, config: Config, console: Console, quiet: bool, force: bool)
 
 def _on_foot(bundle: Path, config: Config) -> Text:
     back = f"frostnas profile-latency import results.json {shlex.quote(f'run_dir={config.run_dir}')}"
-    said = f"wrote {bundle}\nunpack it on the target and run there:  python3 agent.py\nthen here:  {back}"
-    return Text(said, no_wrap=True, overflow="ignore")
+    said = (f"wrote {bundle}", "unpack it on the target and run there:  python3 agent.py", f"then here:  {back}")
+    return Text("\n".join(map(readable, said)), no_wrap=True, overflow="ignore")
 
 
 def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome:

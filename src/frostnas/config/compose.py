@@ -14,6 +14,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -26,7 +27,13 @@ from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
 from frostnas.config.stages import ClassWeights, Sampler, TargetName
+from frostnas.config.words import for_hydra
+from frostnas.config.yaml_files import UserFiles, check_yaml
 from frostnas.errors import InputError
+from frostnas.readable import is_utf8
+
+HOW_TO_QUOTE = """Hydra cannot read the value; put text in quotes inside the shell's, as in "KEY='a, b [c]'\""""
+AMBIGUOUS = "Ambiguous value for argument"
 
 POSSIBLE = {
     "data.image_size": "expected one number, 8 to 1024: a network sees the central square of a picture of any shape"
@@ -42,7 +49,7 @@ class UserGroups(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if self.folder is not None:
-            search_path.prepend("user", f"file://{self.folder}")
+            search_path.prepend("user", f"{UserFiles.scheme()}://{self.folder}")
 
 
 Plugins.instance().register(UserGroups)
@@ -65,13 +72,8 @@ def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None
     Raises:
         InputError: an unknown key or choice, a value of the wrong type or out of range.
     """
-    add_groups(config_dir)
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-            return typed(compose(config_name=CONFIG_NAME, overrides=with_recipe(overrides)))
-    except HydraException as error:
-        raise InputError(_one_line(error, overrides)) from None
+    words = with_recipe(overrides)
+    return _composed(for_hydra(words), words, config_dir)
 
 
 def with_recipe(overrides: Sequence[str]) -> list[str]:
@@ -82,22 +84,52 @@ def with_recipe(overrides: Sequence[str]) -> list[str]:
     return [*overrides, "train=transfer"] if named and given and "train" not in words else list(overrides)
 
 
-def check_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> None:
-    """Check every value of a sweep once, before the first job starts; `seed=0,1` has two.
+def _composed(words: Sequence[str], typed_in: Sequence[str], config_dir: Path | None) -> Config:
+    add_groups(config_dir)
+    GlobalHydra.instance().clear()
+    try:
+        _parsed(words, typed_in)
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            return typed(compose(config_name=CONFIG_NAME, overrides=list(words)))
+    except InputError:
+        raise
+    except Exception as error:  # all that is read here is the user's, and Hydra raises whatever it stumbles over
+        raise InputError(_one_line(error, typed_in)) from None
+
+
+def _parsed(words: Sequence[str], typed_in: Sequence[str]) -> list[Override]:
+    """Overrides by Hydra's grammar, each named as it was typed if it cannot be read."""
+    parser, found = OverridesParser.create(), []
+    for word, original in zip(words, typed_in, strict=True):
+        key = word.partition("=")[0].lstrip("+~")
+        try:
+            found.append(parser.parse_override(word))
+        except HydraException:
+            if "=" in word and _unknown(key):
+                raise InputError(f"{original}: no such key{_suggestion(key)}") from None
+            raise InputError(f"{original}: {HOW_TO_QUOTE}") from None
+        if word.startswith("+") and _unknown(key):
+            raise InputError(f"{original}: no such key{_suggestion(key)}")
+    return found
+
+
+def check_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> list[str]:
+    """The overrides of a sweep for Hydra; every value is checked once, before the first job starts.
 
     Raises:
         InputError: as `compose_config`.
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise InputError(_one_line(error, overrides)) from None
+    overrides = with_recipe(overrides)
+    words = for_hydra(overrides, sweep=True)
+    parsed = _parsed(words, overrides)
     fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
-    compose_config(fixed, config_dir)
+    _composed(fixed, fixed, config_dir)
     for swept in parsed:
         if swept.is_discrete_sweep():
             for value in swept.sweep_string_iterator():
-                compose_config([*fixed, f"{swept.get_key_element()}={value}"], config_dir)
+                jobs = [*fixed, f"{swept.get_key_element()}={value}"]
+                _composed(jobs, jobs, config_dir)
+    return words
 
 
 def typed(composed: DictConfig) -> Config:
@@ -117,6 +149,7 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(f"run_dir={config.run_dir}: expected a folder")
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
+    _check_text(to_plain(config))
     train = config.train
     for key, distill in (("train.distill", train.distill), ("search_net.distill", config.search_net.distill)):
         if distill.weights and not distill.teacher:
@@ -140,7 +173,20 @@ def typed(composed: DictConfig) -> Config:
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
             "batch norm must move in quantized training before they are fixed"
         )
+    if 2 * train.micro_batches > train.batch_size:
+        raise InputError(
+            f"train.micro_batches={train.micro_batches}: expected at most half of train.batch_size={train.batch_size}; "
+            "batch norm needs two images"
+        )
     return config
+
+
+def _check_text(value: Any, key: str = "") -> None:
+    """Text must be fit to be stored, and must not read as an interpolation when it is read again."""
+    if isinstance(value, str) and ("${" in value or not is_utf8(value)):
+        raise InputError(f"{key}={value}: expected a name in UTF-8 without ${{")
+    for name, item in value.items() if isinstance(value, dict) else ():
+        _check_text(item, f"{key}.{name}" if key else str(name))
 
 
 C = TypeVar("C")
@@ -152,6 +198,7 @@ def read_stored(path: Path, schema: type[C], group: str | None = None) -> C:
     Raises:
         InputError: it cannot be read, or has a value of the wrong type or out of range.
     """
+    check_yaml(path)
     try:
         stored: Any = OmegaConf.load(path)
         merged = OmegaConf.merge(OmegaConf.structured(schema), stored[group] if group else stored)
@@ -184,11 +231,26 @@ def _one_line(error: Exception, overrides: Sequence[str]) -> str:
     text = lines[0] if lines else type(cause).__name__
     if isinstance(error, HydraException) and key and "not in" in text:
         return f"{given or key}: no such key{_suggestion(str(key))}"
+    if AMBIGUOUS in text:
+        word = next((item for item in overrides if f"'{item}'" in text), None)
+        return f"{word or text}: several values; expected one, or -m (--multirun) for a run with each"
     if "Available options" in str(error):
         missing, _, rest = str(error).partition("Available options")
         options = re.findall(r"^\t(\S+)$", rest, re.MULTILINE)
         return f"{re.sub(r'^In .*?: ', '', missing).strip()}; expected one of {', '.join(options)}"
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        text = f"{', '.join(overrides)}: {text}" if overrides else f"{type(cause).__name__}: {text}"
     return f"{given or key}: {POSSIBLE.get(str(key), text)}" if key else text
+
+
+def _unknown(key: str) -> bool:
+    """Whether a key is neither of the config, nor a group, nor Hydra's own."""
+    node: Any = Config()
+    for part in key.split("."):
+        if not hasattr(node, part):
+            return not (key.startswith("hydra") or (conf_dir() / key.partition("@")[0]).is_dir())
+        node = getattr(node, part)
+    return False
 
 
 def _suggestion(key: str) -> str:

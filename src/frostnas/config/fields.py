@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import Field, field, fields, is_dataclass
+from math import isfinite
 from typing import Any
 
 from frostnas.errors import InputError
@@ -57,6 +58,8 @@ def check(config: Any, prefix: str = "") -> None:
 
 
 def _check_value(key: str, value: Any, limits: Any) -> None:
+    if any(isinstance(one, float) and not isfinite(one) for one in (value if isinstance(value, list) else [value])):
+        raise InputError(f"{key}={value}: expected a finite number")
     low, high = limits.get("low"), limits.get("high")
     if (low is not None and value < low) or (high is not None and value > high):
         wanted = (

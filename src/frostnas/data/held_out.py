@@ -49,6 +49,11 @@ class HeldOut:
         """All of the pictures."""
         return cls(classes, pictures, labels, np.arange(len(labels)), images, notes)
 
+    def name(self, place: int) -> str:
+        """What to call the picture at ``place`` among those held out: its path, where it is a file."""
+        index = int(self.indices[place])
+        return str(self.pictures.paths[index]) if isinstance(self.pictures, FilePictures) else f"image {index}"
+
     def batches(self, batch_size: int, config: DataConfig) -> Iterator[tuple[Bytes, Indices]]:
         """Pixels uint8 (B, 3, S, S) and classes int64 (B,) in order."""
         for start in range(0, len(self.indices), batch_size):

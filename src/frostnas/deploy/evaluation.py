@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frostnas.artifacts import ClassScore
+from frostnas.artifacts import ClassScore, Mistake
 from frostnas.config import DataConfig
 from frostnas.data.folder import strange_classes
 from frostnas.data.held_out import HeldOut
@@ -34,10 +34,12 @@ def scores(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[ClassS
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Labels int64 (N,) and the five likeliest classes int64 (N, 5), likeliest first."""
+    """Labels int64 (N,), the five likeliest classes int64 (N, 5), likeliest first, and the likeliest's probability
+    float64 (N,)."""
 
     labels: NDArray[np.int64]
     ranked: NDArray[np.int64]
+    surest: NDArray[np.float64]
 
 
 def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers:
@@ -46,13 +48,24 @@ def answer(model: OnnxClassifier, given: HeldOut, config: DataConfig) -> Answers
     Raises:
         InputError: the data has a class that the file does not know.
     """
-    images, labels, ranked = model.images, [], []
+    images, labels, ranked, surest = model.images, [], [], []
     strange = [name for name in given.classes if name not in images.classes]
     if strange:
         raise InputError(f"data={config.name.value}: {strange_classes(strange, images.classes, given.classes)}")
     place = np.array([images.classes.index(name) for name in given.classes])  # of a data set that may lack some
     for pixels, label in given.batches(BATCH, config):
-        logits = model.logits(normalised(pixels, images.mean, images.std))
-        ranked.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
+        chances = model.chances(normalised(pixels, images.mean, images.std))
+        ranked.append(np.argsort(-chances, axis=1, kind="stable")[:, :5])
+        surest.append(chances.max(1))
         labels.append(place[label])
-    return Answers(np.concatenate(labels), np.concatenate(ranked))
+    return Answers(np.concatenate(labels), np.concatenate(ranked), np.concatenate(surest))
+
+
+def worst(answers: Answers, given: HeldOut, names: tuple[str, ...], count: int = 10) -> tuple[Mistake, ...]:
+    """The wrong answers that the network was surest of, surest first."""
+    wrong = np.flatnonzero(answers.ranked[:, 0] != answers.labels)
+    order = wrong[np.argsort(-answers.surest[wrong], kind="stable")][:count]
+    return tuple(
+        Mistake(given.name(i), names[answers.labels[i]], names[answers.ranked[i, 0]], float(answers.surest[i]))
+        for i in order.tolist()
+    )

@@ -69,3 +69,10 @@ class OnnxClassifier:
         """float32 (N, 3, S, S) -> float32 (N, classes)."""
         result: Any = self.session.run([OUTPUT], {INPUT: np.ascontiguousarray(images)})[0]
         return result  # type: ignore[no-any-return]
+
+    def chances(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities: float32 (N, 3, S, S) -> float64 (N, classes)."""
+        logits = self.logits(images).astype(np.float64)
+        grown = np.exp(logits - logits.max(1, keepdims=True))
+        shares: NDArray[np.float64] = grown / grown.sum(1, keepdims=True)
+        return shares

@@ -88,11 +88,11 @@ def progress_bar(console: Console | None, name: str, total: int, done: int = 0) 
         yield _Lines(console, name, total, done)
     else:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
         )
         with Display(*columns, console=console, transient=True) as display:
             bar = _Live(display, name, total, done)

@@ -11,12 +11,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from frostnas.artifacts import sweep
 from frostnas.config import Logger
 from frostnas.engine.board import Board, require_tensorboard
 from frostnas.engine.distributed import launched
 from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.progress import Bar, progress_bar
-from frostnas.errors import InputError
+from frostnas.errors import TRACEBACK, InputError
+from frostnas.readable import ReadableFormatter, readable
 
 LOG_NAME, LOCK_NAME = "frostnas.log", ".lock"
 
@@ -78,8 +80,10 @@ class Workspace:
             raise InputError(f"run_dir={folder}: another process is working in it; expected a free one") from None
         except OSError as error:
             raise InputError(f"run_dir={folder}: {error.strerror}; expected a folder to write to") from None
-        handler = logging.FileHandler(folder / LOG_NAME)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        for part in (folder, folder / "checkpoints", folder / "metrics"):
+            sweep(part)
+        handler = logging.FileHandler(folder / LOG_NAME, encoding="utf-8", errors="backslashreplace")
+        handler.setFormatter(ReadableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         log.setLevel(logging.INFO)
         log.addHandler(handler)
         try:
@@ -87,7 +91,10 @@ class Workspace:
                 shown = None if quiet else console or Console(stderr=True)
                 yield cls(folder, shown, log, True, logger, checkpoint_s, peer_timeout_s, closing)
         except BaseException as error:
-            log.error("stopped by %s: %s", type(error).__name__, error)
+            expected = isinstance(error, InputError | KeyboardInterrupt)
+            log.error("stopped by %s: %s", type(error).__name__, error, exc_info=not expected)
+            if not expected:
+                error.add_note(f"{TRACEBACK}{folder / LOG_NAME}")
             raise
         finally:
             log.removeHandler(handler)
@@ -122,4 +129,4 @@ class Workspace:
         """Log a line and show it."""
         self.log.info(text)
         if self.console is not None:
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.console.print(readable(text), highlight=False, markup=False, soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from frostnas.artifacts import Host, Timing
+from frostnas.artifacts import Host, Timing, scratch
 from frostnas.config import LatencyConfig, TargetName
 from frostnas.errors import InputError
 from frostnas.latency.job import Job, Results
@@ -54,8 +53,8 @@ def measure_files(paths: Sequence[Path], config: LatencyConfig, batch: int = 1) 
     Raises:
         MeasuringError: the agent failed.
     """
-    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
-        job = Job(Path(name), replace(config, batch=batch, rounds=max(config.rounds, FEW_ROUNDS)))
+    with scratch("latency") as folder:
+        job = Job(folder, replace(config, batch=batch, rounds=max(config.rounds, FEW_ROUNDS)))
         for index, path in enumerate(paths):
             job.add(str(index), path)
         job.close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from frostnas.artifacts import NetSpec
+from frostnas.artifacts import NetSpec, scratch
 from frostnas.config import LatencyConfig, QuantConfig
 from frostnas.latency.job import Job
 from frostnas.latency.measure import perform
@@ -21,8 +19,8 @@ def measure_nets(latency: LatencyConfig, quant: QuantConfig, specs: Sequence[Net
     Raises:
         MeasuringError: the agent failed.
     """
-    with tempfile.TemporaryDirectory(prefix="frostnas-latency-") as name:
-        job = Job(Path(name), replace(latency, batch=1))
+    with scratch("latency") as folder:
+        job = Job(folder, replace(latency, batch=1))
         with one_thread():
             for index, spec in enumerate(specs):
                 job.add(str(index), network_model(spec, Scheme.of(quant)))

@@ -7,11 +7,12 @@ import io
 from pathlib import Path
 
 from frostnas.artifacts import Evaluation, write_atomic
+from frostnas.readable import cell
 
 
 def save_counts(result: Evaluation, path: Path) -> None:
     """Write counts of images as CSV: rows are true classes, columns named ones."""
-    names = [one.name for one in result.classes]
+    names = [cell(one.name) for one in result.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ named", *names])

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from frostnas.artifacts import Evaluation
+from frostnas.readable import readable
 from frostnas.report.figures import save_figure
 
 NAMED, NUMBERED = 60, 20  # classes: above these the picture leaves out names, and counts
@@ -19,7 +20,7 @@ def save_confusion_plot(result: Evaluation, path: Path) -> None:
 
 
 def _draw(result: Evaluation) -> Figure:
-    names, counts = [one.name for one in result.classes], np.asarray(result.confusion)
+    names, counts = [readable(one.name) for one in result.classes], np.asarray(result.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(4 + 0.3 * len(names), 14)
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -28,8 +29,8 @@ def _draw(result: Evaluation) -> Figure:
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
     axes.set(xlabel="named", ylabel="true", title=f"top-1 {result.top1:.2%} of {result.images} images")
     if len(names) <= NAMED:
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
+        axes.set_yticks(range(len(names)), names, parse_math=False)
     if len(names) <= NUMBERED:
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"

@@ -229,7 +229,7 @@ def _block_grid(result: BlockResult, path: Path) -> Grid:
 
 
 def evaluation_grids(result: Evaluation) -> list[Grid]:
-    """The totals over accuracy per class."""
+    """The totals over accuracy per class, over the mistakes that the network was surest of."""
     by_batch = ", ".join(f"{one.images_per_second:,.0f} images/s by {one.batch}" for one in result.throughput)
     totals: Rows = [
         ("top-1", f"{_percent(result.top1)} of {result.images} images"),
@@ -242,7 +242,12 @@ def evaluation_grids(result: Evaluation) -> list[Grid]:
     classes: Rows = [
         (one.name, str(one.images), _percent(one.precision), _percent(one.recall)) for one in result.classes
     ]
-    return [Grid(result.path, totals), Grid("", classes, ("class", "images", "precision", "recall"), ("class",))]
+    grids = [Grid(result.path, totals), Grid("", classes, ("class", "images", "precision", "recall"), ("class",))]
+    if result.mistakes:
+        wrong: Rows = [(one.path, one.true, one.named, f"{one.probability:.1%}") for one in result.mistakes]
+        columns = ("image", "is", "named", "probability")
+        grids.append(Grid("wrong and surest", wrong, columns, columns[:3]))
+    return grids
 
 
 def zoo_grid(rows: list[ZooRow], size: int) -> Grid:

@@ -1,4 +1,4 @@
-"""Grids as tables in a terminal."""
+"""Grids as tables in a terminal. What they hold is shown as it stands: neither markup nor escape sequences act."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from frostnas.readable import readable
 from frostnas.report.grids import Grid
 
 
@@ -14,7 +15,7 @@ def view(*grids: Grid) -> Group:
     parts: list[Text | Table] = []
     for grid in grids:
         if grid.title:
-            parts.append(Text(grid.title, style="bold"))
+            parts.append(Text(readable(grid.title), style="bold"))
         parts.append(_table(grid))
     return Group(*parts)
 
@@ -26,9 +27,9 @@ def _table(grid: Grid) -> Table:
         table.add_column(overflow="fold")
     for name in grid.columns:
         if name in grid.words:
-            table.add_column(name, overflow="fold")
+            table.add_column(Text(readable(name)), overflow="fold")
         else:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(Text(readable(name)), justify="right", no_wrap=True)
     for row in grid.rows:
-        table.add_row(*row)
+        table.add_row(*(Text(readable(cell)) for cell in row))
     return table

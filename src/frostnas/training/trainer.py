@@ -72,7 +72,8 @@ class Trainer(Qat):
         progress, options = self.progress, self.options
         torch.manual_seed(derived_seed(self.recipe.seed, 1, progress.epoch, progress.step, self.world.rank))
         pixels, targets = self.mixer(pixels, labels)
-        parts = zip(*(one.chunk(options.micro_batches) for one in (pixels, targets, labels)), strict=True)
+        count = max(1, min(options.micro_batches, len(labels) // 2))  # batch norm needs two images
+        parts = zip(*(one.tensor_split(count) for one in (pixels, targets, labels)), strict=True)
         self.update(*(Part(partial(self._forward, some, wanted), classes) for some, wanted, classes in parts))
         if self.average is not None:
             self.average.update_parameters(self.model)

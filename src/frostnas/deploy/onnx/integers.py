@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import onnx
 import onnxruntime as ort
+
+from frostnas.artifacts import scratch
 
 BORDER = ("QuantizeLinear", "DequantizeLinear")
 MOVES = ("Transpose", "Pad", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool")  # same kernels on integers
@@ -14,10 +15,10 @@ MOVES = ("Transpose", "Pad", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool")  # 
 
 def optimized_graph(path: Path) -> onnx.ModelProto:
     """The model as ONNX Runtime executes it after all graph optimizations on this machine."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch("graph") as folder:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        options.optimized_model_filepath = str(folder / "optimized.onnx")
         ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
 
