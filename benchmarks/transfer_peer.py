@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from frostnas.artifacts import Reading
 from frostnas.picture import fit, read_picture
 
 MEAN, STD = 127.0, 128.0  # of pixels in 0..255, as these weights were trained
@@ -41,7 +42,7 @@ class Photos:
 
     def squares(self, size: int) -> Tensor:
         """Central squares as the network takes them, float32 (N, 3, size, size)."""
-        pixels = np.stack([fit(read_picture(path), size) for path in self.paths])
+        pixels = np.stack([fit(read_picture(path, Reading()), size) for path in self.paths])
         return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - MEAN) / STD
 
 
@@ -74,7 +75,7 @@ class Crops:
 
     def __init__(self, photos: Photos, size: int) -> None:
         shrink = v2.Resize(SHORTER_SIDE, antialias=True)
-        pictures = (torch.from_numpy(read_picture(path)).permute(2, 0, 1) for path in photos.paths)
+        pictures = (torch.from_numpy(read_picture(path, Reading())).permute(2, 0, 1) for path in photos.paths)
         self.pictures = [one if min(one.shape[1:]) <= SHORTER_SIDE else shrink(one) for one in pictures]
         self.labels = torch.tensor(photos.labels)
         self.transform = v2.Compose(

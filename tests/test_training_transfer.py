@@ -63,7 +63,7 @@ def moved(trainer: Trainer, pixels: Tensor, labels: Tensor) -> dict[str, float]:
     before = {name: one.detach().clone() for name, one in trainer.model.named_parameters()}
     trainer.begin_epoch()
     trainer.step(pixels, labels)
-    return {name: float((one - before[name]).abs().max()) for name, one in trainer.model.named_parameters()}
+    return {name: float((one.detach() - before[name]).abs().max()) for name, one in trainer.model.named_parameters()}
 
 
 def test_the_head_comes_first_and_alone_while_batch_norm_gets_used_to_the_images() -> None:

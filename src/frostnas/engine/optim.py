@@ -38,11 +38,10 @@ def decay_groups(model: nn.Module, weight_decay: float, trunk: float = 1.0) -> l
             full.append(layer.weight)
     sorted_out = {id(weight) for weight in [*full, *none]}
     light = [parameter for parameter in model.parameters() if id(parameter) not in sorted_out]
-    groups = [(full, 1.0, trunk), (none, 0.0, trunk), (light, LIGHT, trunk)]
-    if trunk != 1 and classifier is not None:
-        head = set(classifier.parameters())
-        groups[2] = ([parameter for parameter in light if parameter not in head], LIGHT, trunk)
-        groups.append((list(classifier.parameters()), LIGHT, 1.0))
+    head = list(classifier.parameters()) if trunk != 1 and classifier is not None else []
+    apart = {id(parameter) for parameter in head}
+    rest = [parameter for parameter in light if id(parameter) not in apart]
+    groups = ((full, 1.0, trunk), (none, 0.0, trunk), (rest, LIGHT, trunk), (head, LIGHT, 1.0))
     return [
         {"params": kept, "weight_decay": weight_decay * decay, "share": share}
         for parameters, decay, share in groups
