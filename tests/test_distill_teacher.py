@@ -114,7 +114,7 @@ def finished(folder: Path, net: Net, images: ImageFormat) -> str:
     """A run directory as a training of ``net`` on ``images`` leaves it."""
     folder.mkdir()
     save_file(net.state_dict(), folder / "weights.safetensors")
-    accuracy, split = Accuracy(0.0, 0.0), SplitRecord("made up", 0, 1, 1, 1, None, None)
+    accuracy, split = Accuracy(0.0, 0.0), SplitRecord("made up", 0, 1, 1, 1, None, None, ())
     digest = sha256_of(folder / "weights.safetensors")
     result = TrainResult(net.spec, images, split, 8, False, accuracy, accuracy, 0, 1, 1, digest, 0, 0.0)
     save(folder / "train.json", result, Provenance())

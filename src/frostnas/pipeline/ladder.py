@@ -32,7 +32,8 @@ def _climb(session: Session, work: Work) -> LadderResult:
         all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
         parent = TRAINING.run(_below(session, SHARED, all_sizes), force=force)
         config = replace(config, train=_restated(config.train, session.path(SHARED) / WEIGHTS))
-    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size), parent and parent.net) for size in sizes}
+    net = parent.net if parent is not None else None
+    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size), net) for size in sizes}
     done: dict[int, tuple[TrainResult, ExportReport]] = {}
     for size, run in runs.items():
         session.workspace.say(f"ladder: {size} pixels")
