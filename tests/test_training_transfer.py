@@ -93,7 +93,7 @@ def trained(folder: Path, data: Splits, train: TrainConfig, start: Path | None) 
     config = Config(train=train, quant=QUIET)
     with Workspace.open(folder, quiet=True) as workspace:
         result, _ = training.run(
-            Recipe.of(config, "train"), train, data, NET, workspace, str(config), start=start and str(start), teacher=None
+            Recipe.of(config, "train"), train, data, NET, workspace, str(config), start=start, teacher=None
         )
     with (folder / "metrics" / "train.csv").open(newline="") as file:
         return result, [row["phase"] for row in csv.DictReader(file)]

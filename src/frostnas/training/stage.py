@@ -33,7 +33,7 @@ def run(
     workspace: Workspace,
     identity: str,
     *,
-    start: str | None = None,
+    start: Path | str | None = None,
     teacher: nn.Module | None = None,
 ) -> tuple[TrainResult, dict[str, Tensor]]:
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same kind stopped.
@@ -63,7 +63,7 @@ def run(
             seed_all(recipe.seed)
             model = Net(net, recipe.scheme)
             now = _gentler(recipe) if RECOVERED in saver.done else recipe
-            kept = start is None or load_weights(model, read_weights(start, WEIGHTS_KEY), new_classifier=True)
+            kept = start is None or load_weights(model, read_weights(str(start), WEIGHTS_KEY), new_classifier=True)
             if kept:
                 now = replace(now, head_epochs=0)  # there is no new classifier on trained weights
             model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
