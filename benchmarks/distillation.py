@@ -41,7 +41,7 @@ def trained(arm: str, seed: int, work: Path, words: tuple[str, ...], teacher: Ne
     config = compose_config([*common, *SUITE.overrides, *words])
     data = load(config.data, pick_device(config.device))
     with Workspace.open(path.with_suffix(""), quiet=True) as workspace:
-        recipe, start = Recipe.of(config, "train"), config.train.weights and Path(config.train.weights)
+        recipe, start = Recipe.of(config, "train"), config.train.weights
         result, state = training.run(
             recipe, config.train, data, NET, workspace, str(config), start=start, teacher=teacher
         )

@@ -12,8 +12,8 @@ from frostnas import __version__
 from frostnas.cli.completion import complete_override
 
 COMMANDS = [
-    "search-block", "profile-latency", "search-net", "train", "export", "evaluate", "report", "status", "doctor", "zoo",
-    "run",
+    "search-block", "profile-latency", "search-net", "train", "ladder", "export", "evaluate", "report", "status",
+    "doctor", "zoo", "run",
 ]  # fmt: skip
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig, DataConfig, DataName
 from frostnas.data import Splits, batch_count, batch_indices, load
 from frostnas.data.augment import augment_batch, erase_batch
+from frostnas.data.builder import Builder
+from frostnas.data.pictures import ArrayPictures
 from frostnas.data.split import stratified
 from frostnas.errors import InputError
+from frostnas.resize import resized
 
 CPU = torch.device("cpu")
 
@@ -143,3 +148,21 @@ def test_a_missing_public_data_set_is_said_with_its_folder(name: DataName, tmp_p
 def test_a_class_that_cannot_be_split_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"data\.val_fraction=0\.5: too few images to split in class b \(1\)"):
         stratified(np.array([0, 0, 1]), ("a", "b"), 0.5, 0, "data.val_fraction")
+
+
+def test_training_pictures_are_kept_larger_and_given_at_both_sizes() -> None:
+    config = DataConfig(name=DataName.imagefolder, image_size=16, train_size=32)
+    rng = np.random.default_rng(0)
+    pictures = ArrayPictures(rng.integers(0, 256, (12, 40, 40, 3), dtype=np.uint8))
+    labels = np.arange(12) % 2
+    images = ImageFormat(("a", "b"), 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    for limit in (1024, 0):  # in memory, and streamed
+        build = Builder(replace(config, in_memory_mb=limit, workers=0), torch.device("cpu"), images)
+        train, val = (
+            build.images(pictures, labels, np.arange(4 * n, 8), side) for n, side in enumerate(build.sides[:2])
+        )
+        assert (train.side, val.side) == (32, 16)
+        large, small = (next(train.batches(8, seed=0, augment=True, size=size))[0] for size in (32, None))
+        assert (large.shape[-1], small.shape[-1]) == (32, 16)
+        torch.testing.assert_close(resized(large, 16), small, rtol=0, atol=1e-5)
+        assert next(val.batches(4))[0].shape[-1] == 16

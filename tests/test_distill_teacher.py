@@ -24,12 +24,12 @@ from frostnas.artifacts import (
     save,
     sha256_of,
 )
-from frostnas.config import DistillConfig
+from frostnas.config import AugmentConfig, DistillConfig
 from frostnas.config.compose import compose_config
+from frostnas.engine.distill import Remembering, Teacher, View, repeats_pixels
 from frostnas.nets import Net
 from frostnas.nets.namings import NAMINGS
-from frostnas.pipeline.teacher import identity, load_teacher
-from frostnas.training.distill import Teacher
+from frostnas.pipeline.teacher import identity, load_teacher, teacher_side
 
 NAME = "frostnet_small_0_35"
 IMAGES = ImageFormat(tuple("abcdefghij"), 32, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
@@ -64,8 +64,8 @@ def published(net: Net) -> dict[str, torch.Tensor]:
     return {theirs: own[ours] for ours, theirs in NAMINGS[-1].theirs(net.spec).items()}
 
 
-def loaded(teacher: str, weights: Path | str, images: ImageFormat = IMAGES, **more: list[float]) -> Teacher:
-    found = load_teacher(DistillConfig(teacher=teacher, weights=str(weights), **more), images, {images.image_size})
+def loaded(teacher: str, weights: Path | str, images: ImageFormat = IMAGES, **more: list[float] | float) -> Teacher:
+    found = load_teacher(DistillConfig(teacher=teacher, weights=str(weights), **more), images)
     assert found is not None
     return found
 
@@ -78,10 +78,10 @@ def assert_apart(one: torch.Tensor, other: torch.Tensor) -> None:
 @torch.no_grad()
 def test_a_teacher_sees_its_own_normalisation(net: Net, raw: torch.Tensor) -> None:
     own = Normalisation((0.1, 0.2, 0.3), (0.3, 0.2, 0.4))
-    said = Teacher(net, own, IMAGES)(normalised(raw, IMAGES))
+    said = Teacher(net, View(own, 32), IMAGES)(normalised(raw, IMAGES))
     torch.testing.assert_close(said, net(normalised(raw, own)), rtol=1e-3, atol=1e-3)
     assert_apart(said, net(normalised(raw, IMAGES)))
-    same = Normalisation(IMAGES.mean, IMAGES.std)
+    same = View(Normalisation(IMAGES.mean, IMAGES.std), 32)
     assert torch.equal(Teacher(net, same, IMAGES)(raw), net(raw))
 
 
@@ -124,7 +124,7 @@ def finished(folder: Path, net: Net, images: ImageFormat) -> str:
 @torch.no_grad()
 def test_a_run_teaches_by_the_normalisation_of_its_training(net: Net, raw: torch.Tensor, tmp_path: Path) -> None:
     own = replace(IMAGES, mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.4))
-    teacher = load_teacher(DistillConfig(teacher=finished(tmp_path / "run", net, own)), IMAGES, {32})
+    teacher = load_teacher(DistillConfig(teacher=finished(tmp_path / "run", net, own)), IMAGES)
     assert teacher is not None
     said = teacher(normalised(raw, IMAGES))
     torch.testing.assert_close(said, net(normalised(raw, own)), rtol=1e-3, atol=1e-3)
@@ -136,13 +136,12 @@ def test_a_run_teaches_by_the_normalisation_of_its_training(net: Net, raw: torch
     [
         (replace(IMAGES, classes=("a", "b", "c")), "knows 10 classes; the data have 3"),
         (replace(IMAGES, classes=tuple("abcdefghji")), "other names or another order"),
-        (replace(IMAGES, image_size=64), r"was trained at 32 pixels; expected .* data\.image_size=64"),
     ],
 )
 def test_a_run_on_other_images_is_refused(net: Net, tmp_path: Path, images: ImageFormat, said: str) -> None:
     config = DistillConfig(teacher=finished(tmp_path / "run", net, IMAGES))
     with pytest.raises(InputError, match=rf"train\.distill\.teacher=.*{said}"):
-        load_teacher(config, images, {images.image_size})
+        load_teacher(config, images)
 
 
 @pytest.mark.parametrize("form", ["ours", "theirs"])
@@ -155,6 +154,53 @@ def test_another_number_of_classes_names_both(net: Net, tmp_path: Path, form: st
         torch.save(published(net), path)
     with pytest.raises(InputError, match=r"train\.distill\.weights=.*knows 10 classes; the network has 3"):
         loaded(NAME, path, replace(IMAGES, classes=("a", "b", "c")))
+
+
+@torch.no_grad()
+def test_a_teacher_sees_the_picture_at_its_own_size_and_crop(net: Net, raw: torch.Tensor, tmp_path: Path) -> None:
+    student = replace(IMAGES, image_size=16)
+    config = DistillConfig(teacher=finished(tmp_path / "run", net, IMAGES))
+    assert teacher_side(config) == 32
+    teacher = load_teacher(config, student)
+    assert teacher is not None
+    pixels = normalised(raw, IMAGES)
+    torch.testing.assert_close(teacher(pixels), net(pixels), rtol=1e-3, atol=1e-3)
+
+    save_file(net.state_dict(), tmp_path / "ours.safetensors")
+    cropped = DistillConfig(teacher=NAME, weights=str(tmp_path / "ours.safetensors"), image_size=16, crop=0.5)
+    assert teacher_side(cropped) == 32
+    middle = load_teacher(cropped, student)
+    assert middle is not None
+    torch.testing.assert_close(middle(pixels), net(pixels[..., 8:24, 8:24]), rtol=1e-3, atol=1e-3)
+
+
+class Counting(nn.Module):
+    """Says the mean of each channel, and counts the images that it was asked about."""
+
+    asked = 0
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.asked += len(pixels)
+        return pixels.mean((2, 3))
+
+
+def test_a_remembering_teacher_is_asked_once_for_each_image(raw: torch.Tensor) -> None:
+    asked = Counting()
+    teacher = Remembering(asked)
+    for pixels in (raw, raw.flip(0), raw[1:3], raw.contiguous(memory_format=torch.channels_last)):
+        torch.testing.assert_close(teacher(pixels), pixels.mean((2, 3)))
+    assert asked.asked == len(raw)
+    changed = raw.clone()
+    changed[0, 0, 0, 0] = torch.nextafter(changed[0, 0, 0, 0], torch.tensor(2.0))
+    teacher(changed)
+    assert asked.asked == len(raw) + 1
+
+
+def test_pixels_come_again_where_nothing_but_mirroring_changes_them() -> None:
+    assert repeats_pixels(AugmentConfig(flip=True), mixed=False)
+    assert not repeats_pixels(AugmentConfig(flip=True), mixed=True)
+    for moved in (AugmentConfig(crop=0.5), AugmentConfig(rotate=5), AugmentConfig(erase=0.1)):
+        assert not repeats_pixels(moved, mixed=False)
 
 
 def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
@@ -184,7 +230,7 @@ def test_images_that_a_teacher_cannot_take_are_refused_before_training(tmp_path:
 )
 def test_what_does_not_go_together_is_one_line(words: list[str | None], said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
-        load_teacher(DistillConfig(teacher=words[0], weights=words[1]), IMAGES, {32})
+        load_teacher(DistillConfig(teacher=words[0], weights=words[1]), IMAGES)
     assert "\n" not in str(caught.value)
 
 
@@ -193,7 +239,7 @@ def test_half_a_normalisation_is_refused(net: Net, tmp_path: Path, mean: list[fl
     save_file(net.state_dict(), tmp_path / "ours.safetensors")
     config = DistillConfig(teacher=NAME, weights=str(tmp_path / "ours.safetensors"), mean=mean, std=std)
     with pytest.raises(InputError, match="expected three numbers each"):
-        load_teacher(config, IMAGES, {32})
+        load_teacher(config, IMAGES)
 
 
 def test_the_config_takes_weights_with_a_teacher_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from frostnas.cli.execute import Options, execute
 from frostnas.cli.failure import WRONG_INPUT
 
-ALONE = ["search-block", "profile-latency", "export", "run", "evaluate", "report", "zoo", "predict"]
+ALONE = ["search-block", "profile-latency", "export", "ladder", "run", "evaluate", "report", "zoo", "predict"]
 
 
 @pytest.fixture

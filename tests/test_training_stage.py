@@ -32,8 +32,9 @@ from frostnas.data.memory import MemoryImages
 from frostnas.engine import Recipe, TrainingError, Workspace
 from frostnas.nets import Net
 from frostnas.quant import QuantState, Scheme, set_state
+from frostnas.resize import resized
 from frostnas.training.best import Best
-from frostnas.training.mixing import grown_size, resized
+from frostnas.training.mixing import grown_size
 from frostnas.training.stage import shared_top1
 from frostnas.training.trainer import Trainer
 from tests.watched import Killed, Watched

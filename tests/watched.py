@@ -34,6 +34,10 @@ class Watched:
     def labels(self) -> Tensor:
         return self.images.labels
 
+    @property
+    def side(self) -> int:
+        return self.images.side
+
     def __len__(self) -> int:
         return len(self.images)
 

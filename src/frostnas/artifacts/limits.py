@@ -59,5 +59,7 @@ Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 """Hex SHA-256."""
 FileName = Annotated[str, Meta(pattern=r"\A[^/\\\x00]{1,255}\Z")]
 """Of a file beside the artifact."""
+PathBelow = Annotated[str, Meta(pattern=r"\A(?!/)(?!(?:.*/)?\.\./)[^\\\x00]{1,1024}\Z")]
+"""Of a file below the artifact's folder, by slashes."""
 Line = Annotated[str, Meta(max_length=4096)]
 """Words for a person."""

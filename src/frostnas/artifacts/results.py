@@ -18,6 +18,7 @@ from frostnas.artifacts.limits import (
     Level,
     Line,
     Mean,
+    PathBelow,
     Pixels,
     Positive,
     Probability,
@@ -339,6 +340,48 @@ class ExportReport:
     threads: Few
     formats: tuple[FormatFile, ...]
     """What `export.formats` asks for beside ONNX, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """The network at one image size."""
+
+    image_size: Pixels
+    top1_fp32: Fraction
+    """On the validation images, as a fraction."""
+    top1: Fraction
+    """The same in fake-quant, which is the exported arithmetic."""
+    top1_test: Fraction
+    """Of the INT8 file on the test split."""
+    latency_ms: Amount
+    """Measured INT8 latency of one image; all sizes took turns in one session."""
+    latency_ms_p90: Amount
+    size_bytes: Count
+    macs: Count
+    path: PathBelow
+    """Of the INT8 file, relative to the run directory."""
+    seconds: Amount
+    """Training of this size; without that of the network that all sizes share."""
+
+
+@dataclass(frozen=True, slots=True)
+class LadderResult:
+    """`ladder.json`: one network at several image sizes, accuracy against latency."""
+
+    KIND: ClassVar[str] = "ladder"
+    SCHEMA: ClassVar[int] = 1
+
+    net: Line
+    """Name of the network."""
+    shared: bool
+    """Whether all sizes have the weights of one training."""
+    rungs: tuple[Rung, ...]
+    """From the smallest size to the largest."""
+    cpu: Line
+    runtime: Slot
+    threads: Few
+    shared_seconds: Amount
+    """Training of the network that all sizes share; 0 where each has its own."""
 
 
 @dataclass(frozen=True, slots=True)

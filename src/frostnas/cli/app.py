@@ -134,6 +134,11 @@ _stage(
     "Write a trained run's INT8 and FP32 ONNX files, run them back and measure them. Writes export.json.",
     "run_dir=runs/photos",
 )
+_stage(
+    "ladder",
+    "Train, export and measure one network at several image sizes. Writes ladder.json and ladder.png.",
+    "run_dir=runs/ladder net=efficientnet_lite0 ladder.sizes=[64,96,128]",
+)
 _stage("run", "Run the whole chain; a finished stage is not run again.", "run_dir=runs/digits experiment=digits")
 
 

@@ -2,7 +2,7 @@
 
 from frostnas.config.data import AugmentConfig, DataConfig, DataName
 from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
-from frostnas.config.quant import GradBoostConfig, GradBoostMode, QuantConfig
+from frostnas.config.quant import GradBoostConfig, GradBoostMode, Observer, QuantConfig
 from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
 from frostnas.config.stages import (
@@ -10,6 +10,7 @@ from frostnas.config.stages import (
     ClassWeights,
     DistillConfig,
     ExportConfig,
+    LadderConfig,
     LatencyConfig,
     Paths,
     Precision,
@@ -37,9 +38,11 @@ __all__ = [
     "ExportConfig",
     "GradBoostConfig",
     "GradBoostMode",
+    "LadderConfig",
     "LatencyConfig",
     "Logger",
     "NetworkSpaceConfig",
+    "Observer",
     "OptimConfig",
     "OptimizerName",
     "Paths",

@@ -141,8 +141,19 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
     _check_text(to_plain(config))
     train = config.train
-    if train.distill.weights and not train.distill.teacher:
-        raise InputError(f"train.distill.weights={train.distill.weights}: expected train.distill.teacher=NAME with it")
+    for key, distill in (("train.distill", train.distill), ("search_net.distill", config.search_net.distill)):
+        if distill.weights and not distill.teacher:
+            raise InputError(f"{key}.weights={distill.weights}: expected {key}.teacher=NAME with it")
+    if train.max_ptq_loss is not None and not train.head_epochs + train.float_epochs and train.epochs:
+        raise InputError(
+            f"train.max_ptq_loss={train.max_ptq_loss}: expected null without train.float_epochs; there is nothing "
+            "trained in floating point to quantize first"
+        )
+    for key, sizes in (("train.sizes", train.sizes), ("ladder.sizes", config.ladder.sizes)):
+        if any(not 8 <= size <= 1024 for size in sizes) or len(set(sizes)) < len(sizes):
+            raise InputError(f"{key}={sizes}: expected different sides of 8 to 1024 pixels")
+    if not config.ladder.sizes:
+        raise InputError("ladder.sizes=[]: expected at least one side, pixels")
     if train.sampler is Sampler.balanced and train.class_weights is ClassWeights.balanced:
         raise InputError(
             "train.class_weights=balanced: expected train.sampler=shuffled with it; or small classes count twice"

@@ -15,6 +15,14 @@ class GradBoostMode(Enum):
     released = "released"
 
 
+class Observer(Enum):
+    """What sets the activation range of a batch: its extremes, all but a tail, or the least rounding error."""
+
+    minmax = "minmax"
+    percentile = "percentile"
+    mse = "mse"
+
+
 @dataclass
 class GradBoostConfig:
     """Outward gradient noise in the QAT phase (FrostNet, section 3.3)."""
@@ -41,4 +49,6 @@ class QuantConfig:
     """int8 activations in place of uint8. null: on ARM CPUs without i8mm under ONNX Runtime, nowhere else."""
     averaging: float = bounded(0.01, 1e-4, 1)
     """Weight of the newest batch in an activation range."""
+    observer: Observer = Observer.minmax
+    """What a batch says of an activation range."""
     gradboost: GradBoostConfig = field(default_factory=GradBoostConfig)

@@ -12,6 +12,7 @@ from frostnas.config.space import SpaceConfig
 from frostnas.config.stages import (
     BudgetConfig,
     ExportConfig,
+    LadderConfig,
     LatencyConfig,
     SearchBlockConfig,
     SearchNetConfig,
@@ -65,4 +66,5 @@ class Config:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     search_net: SearchNetConfig = field(default_factory=SearchNetConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    ladder: LadderConfig = field(default_factory=LadderConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

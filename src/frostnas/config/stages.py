@@ -168,6 +168,28 @@ class Strategy(Enum):
 
 
 @dataclass
+class DistillConfig:
+    """Learning from another trained network besides the labels (Hinton et al. 2015)."""
+
+    teacher: str | None = place(None)
+    """Run directory of a finished training, a zoo name, `torchvision:NAME` or `timm:NAME`; null for none."""
+    weights: str | None = place(None)
+    """With a name: its weights, for a zoo name as `train.weights`; DEFAULT downloads the library's own."""
+    mean: list[float] | None = None
+    """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: what the weights
+    expect, and where they do not say, those of the data."""
+    std: list[float] | None = None
+    image_size: int | None = bounded(None, 8, 1024)
+    """With a name: side of the images that the teacher sees, pixels; null: that of the student's."""
+    crop: float = bounded(1.0, 0.1, 1)
+    """Share of a picture's side that the teacher sees, in the middle: 0.875 for most of torchvision's own weights."""
+    weight: float = bounded(0.5, 0, 1)
+    """Share of the teacher in the loss; the labels have the rest."""
+    temperature: float = bounded(4.0, 0.1)
+    """Divides the logits of both."""
+
+
+@dataclass
 class SearchNetConfig:
     """Stage 2: one supernet, one strategy."""
 
@@ -202,25 +224,9 @@ class SearchNetConfig:
     """`reinforce`: w of the reward accuracy * (latency / budget)^w."""
     recalibration_batches: int = bounded(4, 1)
     """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    """A teacher of the supernet."""
     optim: OptimConfig = field(default_factory=OptimConfig)
-
-
-@dataclass
-class DistillConfig:
-    """Learning from another trained network besides the labels (Hinton et al. 2015)."""
-
-    teacher: str | None = place(None)
-    """Run directory of a finished training, a zoo name, `torchvision:NAME` or `timm:NAME`; null for none."""
-    weights: str | None = place(None)
-    """With a name: its weights, for a zoo name as `train.weights`; DEFAULT downloads the library's own."""
-    mean: list[float] | None = None
-    """With a name: of RGB pixels scaled to 0..1, as the teacher was trained with; null: what the weights
-    expect, and where they do not say, those of the data."""
-    std: list[float] | None = None
-    weight: float = bounded(0.5, 0, 1)
-    """Share of the teacher in the loss; the labels have the rest."""
-    temperature: float = bounded(4.0, 0.1)
-    """Divides the logits of both."""
 
 
 class ClassWeights(Enum):
@@ -238,14 +244,25 @@ class TrainConfig:
     """Stage 3: StatAssist, QAT with GradBoost, frozen ranges."""
 
     batch_size: int = bounded(64, 2)
+    head_epochs: int = bounded(0, 0)
+    """Before all others: of a new classifier alone on given weights, while batch norm gets used to the images."""
+    trunk_lr: float = bounded(1.0, 0, 1)
+    """Learning rate of everything but the classifier, as a share of `optim.lr`."""
     float_epochs: int = bounded(10, 0)
     """StatAssist: floating point with the optimizer that QAT goes on with."""
     epochs: int = bounded(40, 0)
     """Fake-quantized epochs; 0 with float_epochs trains in FP32 only."""
     frozen_epochs: int = bounded(5, 0)
     """Of these the last, with ranges and batch-norm statistics fixed."""
+    qat_lr: float = bounded(1.0, 0, 1)
+    """Learning rate that fake-quantized epochs begin with, as a share of `optim.lr`."""
+    max_ptq_loss: float | None = bounded(None, 0, 1)
+    """Post-training quantization is tried before the fake-quantized epochs, which are left out where it loses no more
+    validation top-1 than this, as a fraction; null trains them untried."""
     calibration_batches: int = bounded(100, 1)
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
+    fresh_statistics: bool = False
+    """Post-training quantization estimates batch norm's statistics anew first, as for images of another size."""
     class_weights: ClassWeights = ClassWeights.none
     """`balanced`: in the loss every class counts the same, however many images it has."""
     sampler: Sampler = Sampler.shuffled
@@ -263,6 +280,8 @@ class TrainConfig:
     """Mixed precision: float16 with loss scaling on CUDA, bfloat16 on a CPU."""
     resize_from: float = bounded(1.0, 0.25, 1)
     """Share of the image side that training begins with; it grows to 1 in the first half of each phase's schedule."""
+    sizes: list[int] = listed()
+    """Image sides of which each batch takes one by chance; empty for `data.image_size` alone."""
     weights: str | None = place(None)
     """What to start from: path of weights in any known naming, or `torchvision:NAME` or `timm:NAME` for those
     libraries' own; a classifier of another number of classes is left out."""
@@ -274,6 +293,17 @@ class TrainConfig:
     synchronise: bool = True
     """Several processes: batch-norm statistics and activation ranges are those of the whole batch."""
     optim: OptimConfig = field(default_factory=OptimConfig)
+
+
+@dataclass
+class LadderConfig:
+    """One network at several image sizes."""
+
+    sizes: list[int] = listed(64, 96, 128, 160)
+    """Sides of the images, pixels."""
+    shared: bool = False
+    """Train one network of which every batch takes one of the sizes, and estimate batch norm and ranges anew for each
+    size; false trains one network per size."""
 
 
 @dataclass

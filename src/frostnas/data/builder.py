@@ -34,18 +34,33 @@ class Builder:
         """Images on the device, from uint8 (N, 3, S, S) and int64 (N,)."""
         return MemoryImages(pixels.to(self.device), labels.to(self.device), self.format, self.config.augment)
 
-    def images(self, pictures: Pictures, labels: Indices, indices: Indices | None = None) -> Images:
-        """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed."""
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Of the pictures to train, to choose and to test on, as they are kept, pixels."""
         config = self.config
+        return config.train_size or config.image_size, config.image_size, config.image_size
+
+    def images(
+        self, pictures: Pictures, labels: Indices, indices: Indices | None = None, side: int | None = None
+    ) -> Images:
+        """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed.
+
+        Args:
+            side: that they are kept at, pixels; None for `data.image_size`.
+        """
+        config = self.config
+        side = side or config.image_size
         if indices is None:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
-        if len(pictures) * 3 * config.image_size**2 <= config.in_memory_mb * 2**20:
-            pixels = fit_all(pictures, indices.tolist(), config.image_size, config.workers)
+        if len(pictures) * 3 * side**2 <= config.in_memory_mb * 2**20:
+            pixels = fit_all(pictures, indices.tolist(), side, config.workers)
             return self.memory(torch.from_numpy(pixels), chosen)
-        log.info("%d images of %d pixels are streamed by %d workers", len(indices), config.image_size, config.workers)
+        log.info("%d images of %d pixels are streamed by %d workers", len(indices), side, config.workers)
         where = torch.from_numpy(indices)
-        return StreamedImages(pictures, where, chosen.to(self.device), self.format, config.augment, config.workers)
+        return StreamedImages(
+            pictures, where, chosen.to(self.device), self.format, config.augment, config.workers, side
+        )
 
     def splits(
         self,

@@ -26,6 +26,11 @@ class Images(Protocol):
         """int64 (N,), on the device."""
         ...
 
+    @property
+    def side(self) -> int:
+        """Of the pictures as they are kept and augmented, pixels; at least that of the format."""
+        ...
+
     def __len__(self) -> int: ...
 
     def subset(self, indices: Tensor) -> Images:
@@ -40,6 +45,7 @@ class Images(Protocol):
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        size: int | None = None,
         balanced: bool = False,
     ) -> Iterator[Batch]:
         """One pass over the images.
@@ -51,6 +57,8 @@ class Images(Protocol):
             skip: leave out that many batches; those that follow are the ones of an unskipped pass.
             part: (rank, size) gives one of ``size`` equal parts of every batch, for processes that share it; the
                 images of all parts are those, and augmented as those, of the whole.
+            size: side of the images; None for that of the format. Training images are augmented at the side that
+                they are kept at, and then resized.
             balanced: with a seed: as many images as there are, but of every class equally many.
         """
         ...

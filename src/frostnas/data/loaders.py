@@ -74,7 +74,10 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     public = PUBLIC[config.name]
     build = Builder(config, device, _format(config, learned.classes, Normalisation(public.mean, public.std)))
     ways = two_ways(learned.labels, learned.classes, config)
-    parts = [build.images(learned.pictures, learned.labels, part) for part in ways]
+    parts = [
+        build.images(learned.pictures, learned.labels, part, side)
+        for part, side in zip(ways, build.sides[:2], strict=True)
+    ]
     images = [
         of_pixels(one.pictures.pixels, one.labels, one.classes, part)
         for part, one in ((TRAIN, learned), (TEST, held_out))
@@ -102,7 +105,10 @@ def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
         trained, chosen = two_ways(learned.labels, learned.classes, config)
         ways |= {TRAIN: (learned, trained), VAL: (learned, chosen)}
     return build.splits(
-        [build.images(FilePictures(one.paths, reading), one.labels, where) for one, where in _in_order(ways)],
+        [
+            build.images(FilePictures(one.paths, reading), one.labels, where, side)
+            for (one, where), side in zip(_in_order(ways), build.sides, strict=True)
+        ],
         tuple(image for part, one in listings.items() for image in of_files(one, part)),
         skipped=sum(one.skipped for one in listings.values()),
         notes=[layout.note, *notes, *_copies(ways)],
@@ -142,7 +148,8 @@ def _split(
     skipped: int = 0,
     notes: Sequence[str] = (),
 ) -> Splits:
-    return build.splits([build.images(pictures, labels, part) for part in parts], images, parts[2], skipped, notes)
+    split = [build.images(pictures, labels, part, side) for part, side in zip(parts, build.sides, strict=True)]
+    return build.splits(split, images, parts[2], skipped, notes)
 
 
 def _folder_builder(classes: tuple[str, ...], reading: Reading, config: DataConfig, device: torch.device) -> Builder:

@@ -14,19 +14,25 @@ from frostnas.data.augment import augment_batch, erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
+from frostnas.resize import resized
 
 
 @dataclass(frozen=True)
 class MemoryImages:
     """`Images` over one tensor.
 
-    pixels: uint8 (N, 3, S, S). labels: int64 (N,). Both on the device that batches are wanted on.
+    pixels: uint8 (N, 3, R, R); R may be larger than the side of ``format``. labels: int64 (N,). Both on the device
+    that batches are wanted on.
     """
 
     pixels: Tensor
     labels: Tensor
     format: ImageFormat
     augment: AugmentConfig
+
+    @property
+    def side(self) -> int:
+        return self.pixels.shape[-1]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,6 +49,7 @@ class MemoryImages:
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        size: int | None = None,
         balanced: bool = False,
     ) -> Iterator[Batch]:
         normalise = Normalise(self.format, self.pixels.device)
@@ -55,7 +62,7 @@ class MemoryImages:
                 pixels = self._augmented(pixels, len(plan[number]), derived_seed(seed or 0, number), slots)
             else:
                 pixels = pixels.float() / 255
-            yield normalise(pixels), self.labels[where]
+            yield normalise(resized(pixels, size or self.format.image_size)), self.labels[where]
 
     def _augmented(self, pixels: Tensor, batch: int, seed: int, slots: range) -> Tensor:
         """float32 in 0..1; noise is drawn for the whole batch, so that every part gets its own of it."""

@@ -21,6 +21,7 @@ from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
 from frostnas.data.pictures import PictureError, Pictures
 from frostnas.picture import Bytes, fit
+from frostnas.resize import resized
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class StreamedImages:
     format: ImageFormat
     augment: AugmentConfig
     workers: int
+    side: int
+    """Of the pictures as they are augmented, pixels."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,6 +55,7 @@ class StreamedImages:
         augment: bool = False,
         skip: int = 0,
         part: Part = WHOLE,
+        size: int | None = None,
         balanced: bool = False,
     ) -> Iterator[Batch]:
         device = self.labels.device
@@ -63,7 +67,7 @@ class StreamedImages:
             for batch, own in zip(plan, seeds, strict=True)
         ]
         loader = DataLoader(
-            _Prepared(self.pictures, self.format.image_size, self.augment if augment else None),
+            _Prepared(self.pictures, self.side, self.augment if augment else None),
             batch_sampler=requests,
             num_workers=self.workers,
             pin_memory=device.type == "cuda",
@@ -75,7 +79,7 @@ class StreamedImages:
             if augment:
                 noise = torch.rand(6, len(batch), generator=torch.Generator().manual_seed(own))[:, slots]
                 values = erase_batch(values, self.augment, noise)
-            yield normalise(values), self.labels[batch[slots].to(device)]
+            yield normalise(resized(values, size or self.format.image_size)), self.labels[batch[slots].to(device)]
 
 
 class LoaderError(RuntimeError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from frostnas.engine.distributed import World, average_gradients, total
 from frostnas.engine.finite import first_broken
-from frostnas.engine.optim import make_optimizer
+from frostnas.engine.optim import classifier_of, make_optimizer
 from frostnas.engine.recipe import Phase, Recipe
 from frostnas.engine.schedule import Schedule
 from frostnas.quant import QuantState, RangeError, set_state
@@ -99,8 +99,8 @@ class Qat:
         self.model, self.recipe, self.steps_per_epoch = model, recipe, steps_per_epoch
         self.world, self.whole = world or World(), whole
         self.device = next(model.parameters()).device
-        self.network = _parallel(model, self.device) if whole and self.world.size > 1 else model
-        self.optimizer = make_optimizer(model, recipe.optim)
+        self.network = self._parallel()
+        self.optimizer = make_optimizer(model, recipe.optim, recipe.trunk_lr)
         boost = recipe.quant.gradboost
         boosted = boost.enabled and recipe.epochs > 0  # in FP32 training nothing would use its averages
         self.boost = GradBoost(model.parameters(), boost, recipe.seed) if boosted else None
@@ -131,19 +131,38 @@ class Qat:
         return self.recipe.at(self.progress.epoch)[1] * self.steps_per_epoch + self.progress.step
 
     def begin_epoch(self) -> None:
-        """Put the quantizers and GradBoost into the phase of the present epoch."""
+        """Put weights, quantizers and GradBoost into the phase of the present epoch."""
         set_state(self.model, self.state)
         self.model.train()
+        if self.recipe.head_epochs:
+            self._learn(head=self.phase.head)
         if self.boost is not None:
             if self.state.quantizes:
                 self.boost.boost()
             else:
                 self.boost.track()
 
+    def _learn(self, *, head: bool) -> None:
+        """Let all weights learn, or those of the classifier alone: then no gradient goes further back."""
+        classifier = classifier_of(self.model) if head else None
+        learning = set((classifier or self.model).parameters())
+        changed = [one for one in self.model.parameters() if one.requires_grad != (one in learning)]
+        for parameter in changed:
+            parameter.requires_grad_(parameter in learning)
+        if changed:
+            self.network = self._parallel()  # it waits for the gradients that there were when it was made
+
+    def _parallel(self) -> nn.Module:
+        """The model, or what joins its gradients with those of other processes."""
+        if not self.whole or self.world.size == 1:
+            return self.model
+        return DistributedDataParallel(self.model, device_ids=[self.device] if self.device.type == "cuda" else None)
+
     def set_lr(self) -> float:
         """The learning rate of the present step, put into the optimizer."""
         steps = self.phase.schedule_epochs * self.steps_per_epoch
-        schedule = Schedule(self.recipe.optim, self.steps_per_epoch, steps)
+        optim = replace(self.recipe.optim, lr=self.recipe.optim.lr * self.phase.lr)
+        schedule = Schedule(optim, self.steps_per_epoch, steps)
         self.lr = schedule.apply(self.optimizer, self._scheduled())
         return self.lr
 
@@ -247,7 +266,3 @@ class Qat:
             self.boost.load_state_dict(state["boost"])
         self.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
-
-
-def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from frostnas.config import Config, OptimConfig, QuantConfig
@@ -24,6 +24,10 @@ class Phase:
     """Epochs of this phase's learning-rate schedule that lie before it."""
     schedule_epochs: int
     """Length of that schedule."""
+    lr: float = 1.0
+    """Share of the recipe's learning rate that the schedule begins with."""
+    head: bool = False
+    """The classifier alone learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,28 @@ class Recipe:
     quant: QuantConfig
     frozen_epochs: int = 0
     """Of the fake-quantized epochs the last, with ranges and batch-norm statistics fixed."""
+    head_epochs: int = 0
+    """Before all others, of the classifier alone, while batch norm gets used to the images."""
+    trunk_lr: float = 1.0
+    """Share of the learning rate for everything but the classifier."""
+    qat_lr: float = 1.0
+    """Share of the learning rate that fake-quantized epochs begin with."""
 
     @classmethod
     def of(cls, config: Config, key: Key) -> Recipe:
         """That of a stage."""
         one = getattr(config, key)
-        frozen = config.train.frozen_epochs if key == "train" else 0
-        return cls(key, config.seed, one.batch_size, one.float_epochs, one.epochs, one.optim, config.quant, frozen)
+        recipe = cls(key, config.seed, one.batch_size, one.float_epochs, one.epochs, one.optim, config.quant)
+        if key != "train":
+            return recipe
+        train = config.train
+        return replace(
+            recipe,
+            frozen_epochs=train.frozen_epochs,
+            head_epochs=train.head_epochs,
+            trunk_lr=train.trunk_lr,
+            qat_lr=train.qat_lr,
+        )
 
     def check_shares(self, world: World) -> None:
         """Raise InputError unless the processes can hold equal parts of every batch."""
@@ -60,7 +79,7 @@ class Recipe:
 
     @property
     def total_epochs(self) -> int:
-        return self.float_epochs + self.epochs
+        return self.head_epochs + self.float_epochs + self.epochs
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -72,9 +91,10 @@ class Recipe:
         frozen = min(self.frozen_epochs, self.epochs)
         moving = self.epochs - frozen
         every = (
+            Phase("head", QuantState.OBSERVE, self.head_epochs, 0, self.head_epochs, head=True),
             Phase("float", QuantState.OBSERVE, self.float_epochs, 0, self.float_epochs),
-            Phase("qat", QuantState.FAKE, moving, 0, self.epochs),
-            Phase("frozen", QuantState.FROZEN, frozen, moving, self.epochs),
+            Phase("qat", QuantState.FAKE, moving, 0, self.epochs, self.qat_lr),
+            Phase("frozen", QuantState.FROZEN, frozen, moving, self.epochs, self.qat_lr),
         )
         return tuple(phase for phase in every if phase.epochs)
 

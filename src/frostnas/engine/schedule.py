@@ -38,8 +38,8 @@ class Schedule:
                 return config.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def apply(self, optimizer: torch.optim.Optimizer, step: int) -> float:
-        """Set the learning rate of ``step`` in every group and return it."""
+        """Set the learning rate of ``step`` in every group, times the group's `share` of it, and return it."""
         lr = self.lr(step)
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("share", 1.0)
         return lr

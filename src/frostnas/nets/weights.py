@@ -82,10 +82,11 @@ def identity(given: str, key: str) -> str:
     return sha256_of(Path(given))
 
 
-def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool = False) -> None:
+def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool = False) -> bool:
     """Copy trained weights into ``net``, and take over the padding and batch norm that they were trained with.
 
-    Quantizer ranges stay as they are unless the weights are ours. A network without a head takes what it has.
+    Gives whether the classifier is theirs too. Quantizer ranges stay as they are unless the weights are ours. A network
+    without a head takes what it has.
 
     Args:
         given: a path, `torchvision:NAME` or `timm:NAME`, or what `read_weights` gave.
@@ -118,6 +119,7 @@ def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool 
     if source is not None:
         net.spec = net.spec.under(source.convention)
         under(net, source.convention)
+    return not set(classifier) & set(left_out)
 
 
 def _names(weights: Weights, spec: NetSpec) -> dict[str, str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
+from torch import nn
 
 from frostnas.artifacts import (
     Artifact,
     BlockResult,
     BlockSpec,
+    ImageFormat,
     LatencyTable,
     NetResult,
     NetSpec,
@@ -26,16 +29,15 @@ from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.data.comparison import other_images
 from frostnas.engine import Workspace, pick_device, seed_all
+from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
-from frostnas.nets import NAMED_BLOCKS, Net, check_block, zoo_names, zoo_spec
+from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
 from frostnas.nets.weights import identity
 from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
-from frostnas.pipeline.teacher import load_teacher
+from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
-from frostnas.training.distill import Teacher
-from frostnas.training.mixing import grown_size
 
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
@@ -56,10 +58,12 @@ class Start(NamedTuple):
 class Session:
     """What the stages of one command share; inputs are loaded once, on first use."""
 
-    def __init__(self, config: Config, workspace: Workspace) -> None:
+    def __init__(self, config: Config, workspace: Workspace, net: NetSpec | None = None) -> None:
+        """Args: net: the network, where it is not what `net=` says."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
+        self._net = net
         self._said_threads = False
         seed_all(config.seed)
 
@@ -77,6 +81,13 @@ class Session:
         for note in data.notes:
             self.workspace.say(f"data: {note}")
         return data
+
+    def data_like(self, images: ImageFormat) -> Splits:
+        """The data normalised as ``images``, those of a finished training, unless `data.mean` says otherwise."""
+        given, own = self.config.data, self.data.format
+        if given.mean is not None or (own.mean, own.std) == (images.mean, images.std):
+            return self.data
+        return load_data(replace(given, mean=list(images.mean), std=list(images.std)), self.device)
 
     @cached_property
     def block(self) -> BlockSpec:
@@ -108,6 +119,8 @@ class Session:
         """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes."""
         images = self.data.format
         given = self.config.net
+        if self._net is not None:
+            return self._net.with_classes(len(images.classes)).at_size(images.image_size)
         if self._net_result is not None:
             spec = self._net_result.net
         elif given in zoo_names():
@@ -115,8 +128,11 @@ class Session:
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
         spec = spec.with_classes(len(images.classes)).at_size(images.image_size)
-        weights = read_start(self.config)
-        return weights.adapted(spec) if weights else spec
+        return self._weights.adapted(spec) if self._weights else spec
+
+    @cached_property
+    def _weights(self) -> Weights | None:
+        return read_start(self.config)
 
     @property
     def _net_json(self) -> Path | None:
@@ -145,7 +161,10 @@ class Session:
         """
         path = self.path(name)
         stored = load(path, kind)
-        now = Provenance(split=self.data.record, images=self.data.format)
+        images = self.data.format
+        if self.config.data.mean is None and (made := stored.provenance.images) is not None:
+            images = replace(images, mean=made.mean, std=made.std)  # the run's weights may have chosen them
+        now = Provenance(split=self.data.record, images=images)
         if other := other_images(stored.provenance, now):
             raise InputError(f"{path}: was made with other {other[0]}; it is kept: use another run_dir= for these")
         self.look_at_threads(str(path), stored.provenance)
@@ -183,16 +202,53 @@ class Session:
         return Start(str(path), digest, NET_WEIGHTS)
 
     @cached_property
-    def teacher(self) -> Teacher | None:
+    def data_to_train(self) -> Splits:
+        """The data, with training pictures as large as `train.sizes` and the teacher of `train.distill` want them."""
+        train = self.config.train
+        with speaking_of("train.distill"):
+            return self._kept_at(max([teacher_side(train.distill), *train.sizes]))
+
+    @cached_property
+    def data_to_search(self) -> Splits:
+        """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
+        with speaking_of("search_net.distill"):
+            return self._kept_at(teacher_side(self.config.search_net.distill))
+
+    def _kept_at(self, side: int) -> Splits:
+        config = self.config.data
+        if config.train_size is not None or side <= config.image_size:
+            return self.data
+        return load_data(replace(config, train_size=side), self.device)
+
+    @cached_property
+    def teacher(self) -> nn.Module | None:
         """`train.distill`: the network that teaches, in floating point.
 
         Raises:
             InputError: it cannot be had, or not for these images.
         """
-        train, size = self.config.train, self.data.format.image_size
-        sizes = {size, grown_size(size, train.resize_from, 0.0)}
-        teacher = load_teacher(train.distill, self.data.format, sizes)
-        return teacher and teacher.to(self.device).to(memory_format=torch.channels_last)
+        train = self.config.train
+        with speaking_of("train.distill"):
+            return self._ready(load_teacher(train.distill, self.data.format), bool(train.mixup or train.cutmix))
+
+    @cached_property
+    def lesson(self) -> Lesson | None:
+        """`search_net.distill`: what the supernet learns besides the labels.
+
+        Raises:
+            InputError: the teacher cannot be had, or not for these images.
+        """
+        distill = self.config.search_net.distill
+        with speaking_of("search_net.distill"):
+            teacher = self._ready(load_teacher(distill, self.data.format), mixed=False)
+        return Lesson(teacher, distill, self.data.format.image_size) if teacher is not None else None
+
+    def _ready(self, teacher: Teacher | None, mixed: bool) -> nn.Module | None:
+        """On the device; asked once for each image where the same pixels come again."""
+        if teacher is None:
+            return None
+        teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
+        return Remembering(teacher) if repeats_pixels(self.config.data.augment, mixed) else teacher
 
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""

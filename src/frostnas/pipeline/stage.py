@@ -42,6 +42,8 @@ class Work:
     """Of everything that the result depends on; what an interrupted run has saved is used under this alone."""
     folder: Path
     """Where the files go that belong beside the artifact."""
+    forced: bool
+    """It replaces what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Stage(Generic[T]):
             save(mark, Begun(forced), wanted)
         folder = session.path(f"{self.name}.part")
         with aside(folder) if workspace.writes else nullcontext(folder):
-            value = self.compute(session, Work(wanted, identity_of(self.name, wanted, self.beside), folder))
+            value = self.compute(session, Work(wanted, identity_of(self.name, wanted, self.beside), folder, forced))
             if workspace.writes:
                 save(session.path(self.artifact), value, wanted, publish(folder, workspace.run_dir))
                 mark.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from frostnas.artifacts import (
     write_atomic,
     write_rows,
 )
+from frostnas.config import DistillConfig
 from frostnas.deploy import export
 from frostnas.engine import Recipe
 from frostnas.errors import InputError
@@ -35,7 +36,7 @@ from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, R
 from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
-from frostnas.pipeline.teacher import identity
+from frostnas.pipeline.teacher import identity, speaking_of
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
 from frostnas.report.plots import draw_block, draw_pareto, draw_training
 from frostnas.search import block as search_block
@@ -77,7 +78,10 @@ def _search_net(session: Session, work: Work) -> NetResult:
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
-    found = search_net.search(session.config, session.data, session.block, targets, session.workspace, work.identity)
+    data, lesson = session.data_to_search, session.lesson
+    found = search_net.search(
+        session.config, data, session.block, targets, session.workspace, work.identity, lesson=lesson
+    )
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
     results = [replace(one.result, block=session.block) for one in found]
     for number, (result, (_, rows, weights)) in enumerate(zip(results, found, strict=True), start=1):
@@ -95,11 +99,11 @@ def _search_net(session: Session, work: Work) -> NetResult:
 
 
 def _train(session: Session, work: Work) -> TrainResult:
-    config, data, net, teacher = session.config, session.data, session.net, session.teacher
+    config, data, net, teacher = session.config, session.data_to_train, session.net, session.teacher
     recipe, start = Recipe.of(config, "train"), session.start and session.start.given
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
-        if said := other_normalisation(config):
+        if said := other_normalisation(session.config):
             session.workspace.say(f"train: warning: {said}")
     result, state = training.run(
         recipe, config.train, data, net, session.workspace, work.identity, start=start, teacher=teacher
@@ -115,7 +119,8 @@ def _export(session: Session, work: Work) -> ExportReport:
     trained, net = session.trained, session.trained_net()
     time_files = partial(latency.measure_files, config=session.config.latency)
     predicted_ms = _predicted_here(session, trained.net)
-    return export.run(session.config, net, trained, session.data.test, work.folder, time_files, predicted_ms)
+    test = session.data_like(trained.images).test
+    return export.run(session.config, net, trained, test, work.folder, time_files, predicted_ms)
 
 
 def _predicted_here(session: Session, net: NetSpec) -> float | None:
@@ -145,9 +150,18 @@ def _start(session: Session) -> dict[str, str]:
     return {session.start.name: session.start.sha256} if session.start else {}
 
 
-def _teacher(session: Session) -> dict[str, str]:
-    distill = session.config.train.distill
-    return {"train.distill.teacher": identity(distill)} if distill.teacher else {}
+def _teacher(key: str, distill: DistillConfig) -> dict[str, str]:
+    """Args: key: config group that names the teacher."""
+    if not distill.teacher:
+        return {}
+    with speaking_of(key):
+        return {f"{key}.teacher": identity(distill)}
+
+
+def training_inputs(session: Session) -> dict[str, str]:
+    """Of whatever trains a network: its layers, its first weights, its teacher."""
+    teacher = _teacher("train.distill", session.config.train.distill)
+    return {"net": sha256_of_value(session.net), **_start(session), **teacher}
 
 
 def _other_tables(session: Session) -> dict[str, str]:
@@ -202,6 +216,7 @@ SEARCH_NET = Stage(
         TABLE: _table_input(session),
         **_other_tables(session),
         **_baselines(session),
+        **_teacher("search_net.distill", session.config.search_net.distill),
     },
     _search_net,
     of_images=True,
@@ -214,7 +229,7 @@ TRAINING = Stage(
     TRAIN,
     TrainResult,
     ("seed", "data", "quant", "train"),
-    lambda session: {"net": sha256_of_value(session.net), **_start(session), **_teacher(session)},
+    training_inputs,
     _train,
     of_images=True,
     journals=("checkpoints/train*",),
@@ -222,4 +237,3 @@ TRAINING = Stage(
 )
 EXPORTING = Stage("export", EXPORT, ExportReport, ("export", "latency"), _exported, _export)
 CHAIN: tuple[Stage[Any], ...] = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAINING, EXPORTING)
-STAGES = {stage.name: stage for stage in CHAIN}

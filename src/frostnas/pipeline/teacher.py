@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -10,13 +13,13 @@ from torch import nn
 from frostnas.artifacts import ImageFormat, Normalisation, TrainResult, load, sha256_of_value
 from frostnas.config import DistillConfig
 from frostnas.data.loaders import given_normalisation
+from frostnas.engine.distill import Teacher, View
 from frostnas.errors import InputError
 from frostnas.nets import Net, libraries, load_weights, read_weights, zoo_family, zoo_names, zoo_spec
 from frostnas.nets.state_dicts import differences, first_of, other_classes, read_state_dict
 from frostnas.nets.weights import identity as identity_of_weights
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
-from frostnas.training.distill import Teacher
 
 DEFAULT = "DEFAULT"
 KEY, WEIGHTS_KEY = "train.distill.teacher", "train.distill.weights"
@@ -24,12 +27,34 @@ LARGEST = 2**33
 """Bytes of a library's state dict: teachers are larger than students."""
 
 
-def load_teacher(config: DistillConfig, images: ImageFormat, sizes: set[int]) -> Teacher | None:
+def teacher_side(config: DistillConfig) -> int:
+    """Side of the pictures that the teacher wants to see, pixels; 0 where it takes the student's.
+
+    Raises:
+        InputError: the teacher's record cannot be read.
+    """
+    if config.teacher is None:
+        return 0
+    size = config.image_size
+    if not config.weights:
+        size = load(Path(_check_words(config)) / TRAIN, TrainResult).value.images.image_size
+    return math.ceil((size or 0) / config.crop)
+
+
+@contextmanager
+def speaking_of(key: str) -> Iterator[None]:
+    """What is wrong with a teacher is said of the config group that named it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace("train.distill.", f"{key}.")) from None
+
+
+def load_teacher(config: DistillConfig, images: ImageFormat) -> Teacher | None:
     """The network of `train.distill`, in floating point and in evaluation mode, on the CPU; None for none.
 
     Args:
         images: what the student is trained on.
-        sizes: sides of the images that it will be shown, pixels.
 
     Raises:
         InputError: there is no such network or no weights of it, or it is not one for these images.
@@ -37,15 +62,18 @@ def load_teacher(config: DistillConfig, images: ImageFormat, sizes: set[int]) ->
     if config.teacher is None:
         return None
     given = _check_words(config)
+    size = config.image_size or images.image_size
     if not config.weights:
-        net, own = _of_run(given, images)
+        trained, own = _of_run(given, images)
+        net: nn.Module = trained
+        size = trained.spec.image_size
     elif libraries.is_library(given):
         net, own = _of_library(given, config, len(images.classes)), libraries.normalisation_of(given)
     else:
         net, own = _of_zoo(given, config, images)
-    teacher = Teacher(net.eval(), _given(config) or own, images).eval()
-    for size in sorted(sizes):
-        _try(teacher, given, size)
+    view = View(_given(config) or own, size, config.crop)
+    teacher = Teacher(net.eval(), view, images).eval()
+    _try(teacher, given)
     return teacher
 
 
@@ -75,8 +103,9 @@ def _check_words(config: DistillConfig) -> str:
             raise InputError(
                 f"train.distill.teacher={given}: expected train.distill.weights=PATH with a network's name"
             )
-        if _given(config) is not None:
-            raise InputError(f"train.distill.mean={config.mean}: a run knows its own; expected null with {given}")
+        for key in ("mean", "std", "image_size"):
+            if (value := getattr(config, key)) is not None:
+                raise InputError(f"train.distill.{key}={value}: a run knows its own; expected null with {given}")
     elif not (of_library or of_zoo):
         raise InputError(
             f"train.distill.teacher={given}: expected a name that `frostnas zoo` lists, torchvision:NAME or timm:NAME "
@@ -89,7 +118,7 @@ def _check_words(config: DistillConfig) -> str:
     return given
 
 
-def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
+def _of_run(given: str, images: ImageFormat) -> tuple[Net, Normalisation]:
     trained = load(Path(given) / TRAIN, TrainResult).value
     theirs = trained.images
     if len(theirs.classes) != len(images.classes):
@@ -97,11 +126,6 @@ def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
     if theirs.classes != images.classes:
         raise InputError(
             f"train.distill.teacher={given}: its classes have other names or another order than the data's"
-        )
-    if theirs.image_size != images.image_size:
-        raise InputError(
-            f"train.distill.teacher={given}: was trained at {theirs.image_size} pixels; expected one that was trained "
-            f"at data.image_size={images.image_size}"
         )
     net = load_net(Path(given) / WEIGHTS, trained)
     set_state(net, QuantState.FLOAT)
@@ -111,7 +135,7 @@ def _of_run(given: str, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
 def _of_zoo(given: str, config: DistillConfig, images: ImageFormat) -> tuple[nn.Module, Normalisation]:
     """A network of ours by weights in any known naming."""
     weights = read_weights(str(config.weights), WEIGHTS_KEY)
-    net = Net(zoo_spec(given, len(images.classes), images.image_size))
+    net = Net(zoo_spec(given, len(images.classes), config.image_size or images.image_size))
     load_weights(net, weights)
     source = weights.source(zoo_family(net.spec))
     return net, source.normalisation if source else Normalisation(images.mean, images.std)
@@ -149,8 +173,9 @@ def _given(config: DistillConfig) -> Normalisation | None:
 
 
 @torch.no_grad()
-def _try(teacher: Teacher, given: str, size: int) -> None:
+def _try(teacher: Teacher, given: str) -> None:
     """Some architectures take one image size alone, and say so in their own ways."""
+    size = teacher.view.size
     try:
         teacher(torch.zeros(1, 3, size, size))
     except (RuntimeError, ValueError, AssertionError) as error:

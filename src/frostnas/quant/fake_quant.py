@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frostnas.config import QuantConfig
+from frostnas.config import Observer, QuantConfig
 from frostnas.quant.layer import Layer
+from frostnas.quant.observers import ends
 
 SMALLEST_SCALE = 2.0**-23  # an empty range still has a grid; float32 epsilon, as in torch's own observers
 
@@ -45,11 +46,13 @@ class Scheme:
     """int8 in place of uint8."""
     averaging: float = 0.01
     """Weight of the newest batch in the moving average of an activation range."""
+    observer: Observer = Observer.minmax
+    """What the newest batch says of it."""
 
     @classmethod
     def of(cls, config: QuantConfig) -> Scheme:
         """What the config says, with 8 bits and uint8 where it leaves them open."""
-        return cls(config.weight_bits or 8, bool(config.signed_activations), config.averaging)
+        return cls(config.weight_bits or 8, bool(config.signed_activations), config.averaging, config.observer)
 
     @property
     def weight_max(self) -> int:
@@ -142,12 +145,12 @@ def _inside(gradient: Tensor, x: Tensor, low: Tensor | float, high: Tensor | flo
 
 
 class ActivationQuantizer(Layer):
-    """Affine per-tensor fake quantization to 8 bits with a moving-average min/max range.
+    """Affine per-tensor fake quantization to 8 bits with a moving-average range, by default of minimum and maximum.
 
     The range is cut to [floor, ceiling], which makes a ReLU (0, inf) or ReLU6 (0, 6) before it a part of it, and
     always holds zero, so that zero padding is exact. The first observed batch sets it.
 
-    Buffers, float32 (): `low` and `high`, the averaged extremes; `scale`; `zero`, the level of 0 above the lowest.
+    Buffers, float32 (): `low` and `high`, the averaged ends; `scale`; `zero`, the level of 0 above the lowest.
     bool (): `started`.
     """
 
@@ -174,7 +177,7 @@ class ActivationQuantizer(Layer):
         self.state = QuantState.FLOAT
         self.name = ""  # set by the network that holds the layer, for error messages
         self.across: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
-        """Joins a batch's extremes with those of other processes."""
+        """Joins a batch's ends with those of other processes."""
         self.register_buffer("low", torch.tensor(floor if fixed else 0.0))
         self.register_buffer("high", torch.tensor(ceiling if fixed else 0.0))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -190,17 +193,16 @@ class ActivationQuantizer(Layer):
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
-        """Move the range towards the batch's minimum and maximum.
+        """Move the range towards the one that the batch asks for.
 
         Raises:
             RangeError: the batch holds NaN or infinity (on CUDA: when `check` is called, to spare a synchronisation).
         """
         if self.fixed:
             return
-        # A reduction over a channels-last tensor is only fast along its memory.
-        flat = x.detach().permute(0, 2, 3, 1) if x.dim() == 4 else x.detach()
-        high = flat.amax().to(self.high.dtype)
-        low = self.low if self.floor == 0 else flat.amin().to(self.low.dtype)
+        found = ends(x, self.floor, self.ceiling, self.scheme.observer, self.STEPS)
+        high = found.high.to(self.high.dtype)
+        low = self.low if self.floor == 0 else found.low.to(self.low.dtype)
         if self.across is not None:
             low, high = self.across(low, high)
         weight = torch.where(self.started, self.scheme.averaging, 1.0)
@@ -256,6 +258,10 @@ class InputQuantizer(ActivationQuantizer):
     """
 
     STEPS = LEVELS - 1
+
+    def __init__(self, scheme: Scheme) -> None:
+        """Pixels have no outliers: the range holds all of them, whatever the scheme observes elsewhere."""
+        super().__init__(replace(scheme, observer=Observer.minmax))
 
 
 def weight_scale(weight: Tensor, scheme: Scheme) -> Tensor:

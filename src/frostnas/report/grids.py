@@ -11,6 +11,7 @@ from frostnas.artifacts import (
     BlockSpec,
     Evaluation,
     ExportReport,
+    LadderResult,
     LatencyTable,
     LayerSpec,
     NetResult,
@@ -148,9 +149,28 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
                 ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
                 *_format_rows(value),
             ]
+        case LadderResult():
+            return [_ladder_grid(value, path)]
         case _:
             raise TypeError(f"no table for {type(value).__name__}")
     return [Grid(str(path), rows)]
+
+
+def _ladder_grid(result: LadderResult, path: Path) -> Grid:
+    rows: Rows = [
+        (
+            str(one.image_size),
+            _percent(one.top1_fp32),
+            _percent(one.top1),
+            _percent(one.top1_test),
+            _ms(one.latency_ms),
+            f"{one.seconds / 60:.1f}",
+        )
+        for one in result.rungs
+    ]
+    columns = ("pixels", "val FP32", "val INT8", "test INT8", "latency INT8", "minutes")
+    shared = f", one training of {result.shared_seconds / 60:.1f} minutes for all" if result.shared else ""
+    return Grid(f"{path}: {result.net} on {result.cpu}{shared}", rows, columns)
 
 
 def _format_rows(export: ExportReport) -> Rows:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from frostnas.report.figures import save_figure
 
-SHADES = {"float": "#dbeafe", "qat": "#dcfce7", "frozen": "#fef3c7"}
+SHADES = {"head": "#ede9fe", "float": "#dbeafe", "qat": "#dcfce7", "frozen": "#fef3c7"}
 
 
 def save_training_plot(metrics: Path, path: Path) -> None:

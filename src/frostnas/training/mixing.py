@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from frostnas.config import TrainConfig
@@ -32,10 +31,3 @@ def grown_size(size: int, begin: float, progress: float) -> int:
     """Image side at ``progress`` (0..1) of a schedule: from ``begin`` times ``size`` to all of it at the half."""
     share = begin + (1 - begin) * min(1.0, 2 * progress)
     return size if share >= 1 else min(size, max(8, round(size * share / 8) * 8))
-
-
-def resized(pixels: Tensor, size: int) -> Tensor:
-    """float32 (B, 3, S, S) -> (B, 3, size, size)."""
-    if pixels.shape[-1] == size:
-        return pixels
-    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)

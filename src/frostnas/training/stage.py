@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +17,11 @@ from frostnas.engine.distributed import from_first, joined, total
 from frostnas.nets import Net, count, load_weights, read_weights
 from frostnas.quant import QuantState, set_state
 from frostnas.training.balance import class_weights, guessing_doubt
-from frostnas.training.calibrate import calibrate
+from frostnas.training.calibrate import Calibrated, calibrate, restate
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
 
-CHECKPOINT = "train.pt"
+CHECKPOINT, WEIGHTS_KEY = "train.pt", "train.weights"
 RECOVERED = "recovered"
 GENTLER = 0.1  # of the learning rate, after a recovery
 
@@ -33,7 +34,7 @@ def run(
     workspace: Workspace,
     identity: str,
     *,
-    start: str | None = None,
+    start: Path | str | None = None,
     teacher: nn.Module | None = None,
 ) -> tuple[TrainResult, dict[str, Tensor]]:
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same kind stopped.
@@ -62,11 +63,12 @@ def run(
         def trained(saver: Saver) -> Trainer:
             seed_all(recipe.seed)
             model = Net(net, recipe.scheme)
-            if start is not None:
-                load_weights(model, read_weights(start, "train.weights"), new_classifier=True)
-            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             now = _gentler(recipe) if RECOVERED in saver.done else recipe
-            trainer = Trainer(model, now, options, steps, classes, world, teacher, weights)
+            kept = start is None or load_weights(model, read_weights(str(start), WEIGHTS_KEY), new_classifier=True)
+            if kept:
+                now = replace(now, head_epochs=0)  # there is no new classifier on trained weights
+            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            trainer = Trainer(model, now, options, steps, classes, world, teacher, weights, size=net.image_size)
             if saver.live is not None:
                 trainer.load_state_dict(saver.live)
                 done = trainer.progress
@@ -104,7 +106,10 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
     if best.weights:
         model.load_state_dict(best.weights)
     if not best.quantized:
-        calibrate(model, data.train, recipe.batch_size, trainer.options.calibration_batches)
+        batches = trainer.options.calibration_batches
+        if trainer.options.fresh_statistics:
+            restate(model, data.train, recipe.batch_size, batches)
+        calibrate(model, data.train, recipe.batch_size, batches)
     fp32, fake_quant = (_accuracy(model, state, data) for state in (QuantState.FLOAT, QuantState.FROZEN))
     weights = weights_of(model)
     counts, scheme = count(net), recipe.scheme
@@ -133,9 +138,10 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
     metrics = workspace.metrics("train", keep=progress.epoch)
     ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)), by=["layer"])
     sample = sample_pixels(data.val)
+    tried = Calibrated(data, workspace)
     done = progress.epoch * steps + progress.step
     with workspace.progress("train", epochs * steps, done) as bar:
-        while progress.epoch < epochs:
+        while progress.epoch < epochs and not tried.stands(trainer):
             train_epoch(trainer, data, bar, saver)
             phase = trainer.phase
             val_top1 = shared_top1(trainer, data.val)
@@ -161,6 +167,7 @@ def train_epoch(trainer: Trainer, data: Splits, bar: Bar, saver: Saver) -> None:
         augment=True,
         skip=progress.step,
         part=(world.rank, world.size),
+        size=data.train.side,
         balanced=trainer.options.sampler is Sampler.balanced,
     )
     for pixels, labels in batches:

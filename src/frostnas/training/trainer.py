@@ -14,12 +14,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from frostnas.config import TrainConfig
 from frostnas.data import derived_seed
 from frostnas.engine import Part, Qat, Recipe
+from frostnas.engine.distill import distilled
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import synchronise
 from frostnas.quant import set_state
+from frostnas.resize import resized
 from frostnas.training.best import Best
-from frostnas.training.distill import distilled
-from frostnas.training.mixing import grown_size, make_mixer, resized
+from frostnas.training.mixing import grown_size, make_mixer
 
 
 class Trainer(Qat):
@@ -35,17 +36,20 @@ class Trainer(Qat):
         world: World | None = None,
         teacher: nn.Module | None = None,
         class_weights: Tensor | None = None,
+        *,
+        size: int | None = None,
     ) -> None:
         """
         Args:
             options: what the recipe does not say; of what both say the recipe counts.
             class_weights: of the classes in the loss, float32 (classes,); None for equal ones.
+            size: side of the network's images, pixels, where those that `step` is given may be larger.
         """
         if world is not None and world.size > 1 and options.synchronise:
             synchronise(model)
         self.average = _average(model, options.ema_decay)
         super().__init__(model, recipe, steps_per_epoch, world, amp=options.amp)
-        self.options, self.teacher = options, teacher
+        self.options, self.teacher, self.size = options, teacher, size
         self.mixer = make_mixer(options, classes)
         self.class_weights = class_weights
         self.best = Best()
@@ -60,14 +64,13 @@ class Trainer(Qat):
         set_state(self.evaluated, self.state)
 
     def step(self, pixels: Tensor, labels: Tensor) -> None:
-        """One optimizer step on this process's part of a batch: float32 (B, 3, S, S), int64 (B,).
+        """One optimizer step on this process's part of a batch: float32 (B, 3, R, R), int64 (B,).
 
         Raises:
             TrainingError: as `Qat.update`.
         """
         progress, options = self.progress, self.options
         torch.manual_seed(derived_seed(self.recipe.seed, 1, progress.epoch, progress.step, self.world.rank))
-        pixels = resized(pixels, grown_size(pixels.shape[-1], options.resize_from, self.done))
         pixels, targets = self.mixer(pixels, labels)
         count = max(1, min(options.micro_batches, len(labels) // 2))  # batch norm needs two images
         parts = zip(*(one.tensor_split(count) for one in (pixels, targets, labels)), strict=True)
@@ -75,10 +78,19 @@ class Trainer(Qat):
         if self.average is not None:
             self.average.update_parameters(self.model)
 
+    def _present_size(self, side: int) -> int:
+        """Side of the network's images in the present step, of pictures of ``side``; the same in every process."""
+        options, progress = self.options, self.progress
+        size = self.size or side
+        if options.sizes:
+            drawn = derived_seed(self.recipe.seed, 5, progress.epoch, progress.step)
+            size = options.sizes[drawn % len(options.sizes)]
+        return grown_size(size, options.resize_from, self.done)
+
     def _forward(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         with torch.autocast(self.device.type, half, enabled=self.options.amp):
-            logits = self.network(pixels)
+            logits = self.network(resized(pixels, self._present_size(pixels.shape[-1])))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         loss = self._loss(logits, targets)
         if self.teacher is not None:

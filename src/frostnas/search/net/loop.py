@@ -9,6 +9,7 @@ import torch
 from frostnas.config import SearchNetConfig
 from frostnas.data import Splits, batch_count, derived_seed
 from frostnas.engine import Recipe, Saver, Workspace
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World
 from frostnas.search.net.policy import Policy
 from frostnas.search.net.scoring import Scorer
@@ -30,10 +31,12 @@ class Work:
     identity: str
     """Of everything that the result depends on."""
     world: World
+    lesson: Lesson | None = None
+    """What the supernet learns besides the labels."""
 
     def trainer(self, supernet: Supernet, policy: Policy, recipe: Recipe | None = None) -> SupernetTrainer:
         steps = batch_count(len(self.data.train), self.recipe.batch_size, shuffled=True)
-        return SupernetTrainer(supernet, policy, recipe or self.recipe, steps, self.world)
+        return SupernetTrainer(supernet, policy, recipe or self.recipe, steps, self.world, self.lesson)
 
     def scorer(self, supernet: Supernet) -> Scorer:
         recipe = self.recipe
@@ -66,8 +69,9 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity
             while progress.epoch < recipe.total_epochs:
                 trainer.begin_epoch()
                 seed = derived_seed(recipe.seed, progress.epoch)
+                side = data.train.side if trainer.lesson else None
                 for batch in data.train.batches(
-                    recipe.batch_size, seed=seed, augment=True, skip=progress.step, part=part
+                    recipe.batch_size, seed=seed, augment=True, skip=progress.step, part=part, size=side
                 ):
                     trainer.step(*batch)
                     bar.step(loss=progress.loss, top1=progress.top1)

@@ -15,6 +15,7 @@ from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World, joined
 from frostnas.errors import InputError
 from frostnas.search.net import strategies
@@ -66,14 +67,24 @@ def run(
 
 
 def search(
-    config: Config, data: Splits, block: BlockSpec, targets: Sequence[Goal], workspace: Workspace, identity: str
+    config: Config,
+    data: Splits,
+    block: BlockSpec,
+    targets: Sequence[Goal],
+    workspace: Workspace,
+    identity: str,
+    *,
+    lesson: Lesson | None = None,
 ) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
 
     Processes started by torchrun share every training batch, and score different networks.
+
+    Args:
+        lesson: what the supernet learns besides the labels.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, block, targets, workspace, identity, world)
+        return _search(config, data, block, targets, workspace, identity, world, lesson)
 
 
 def _search(
@@ -84,6 +95,7 @@ def _search(
     workspace: Workspace,
     identity: str,
     world: World,
+    lesson: Lesson | None,
 ) -> list[FoundNet]:
     search, recipe = config.search_net, Recipe.of(config, "search_net")
     recipe.check_shares(world)
@@ -94,7 +106,7 @@ def _search(
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    work = Work(recipe, search, data, workspace, identity, world)
+    work = Work(recipe, search, data, workspace, identity, world, lesson)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
     else:

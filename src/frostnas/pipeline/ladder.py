@@ -1,0 +1,106 @@
+"""The ladder: one network at several image sizes, each trained, exported and measured, to hold searches against.
+
+Every size is a run of its own below `sizes/`, with all files of a training and an export; `frostnas evaluate` and
+`frostnas predict` take it as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from frostnas.artifacts import ExportReport, LadderResult, NetSpec, Rung, TrainResult, write_atomic
+from frostnas.config import Config, TrainConfig
+from frostnas.config.compose import to_yaml
+from frostnas.latency import measure_files, target_host
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.stage import Stage, Work
+from frostnas.pipeline.stages import EXPORTING, TRAINING, training_inputs
+from frostnas.pipeline.trained import WEIGHTS
+from frostnas.report.ladder_plot import save_ladder_plot
+
+LADDER_FILE, PLOT = "ladder.json", "ladder.png"
+SHARED = "shared"  # folder of the training that all sizes share
+
+
+def _climb(session: Session, work: Work) -> LadderResult:
+    config, force = session.config, work.forced
+    cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
+    parent: TrainResult | None = None
+    if config.ladder.shared:
+        largest = replace(config.data, image_size=sizes[-1])
+        all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
+        parent = TRAINING.run(_below(session, SHARED, all_sizes), force=force)
+        config = replace(config, train=_restated(config.train, session.path(SHARED) / WEIGHTS))
+    net = parent.net if parent is not None else None
+    runs = {size: _below(session, f"sizes/{size}", _at_size(config, size), net) for size in sizes}
+    done: dict[int, tuple[TrainResult, ExportReport]] = {}
+    for size, run in runs.items():
+        session.workspace.say(f"ladder: {size} pixels")
+        done[size] = TRAINING.run(run, force=force), EXPORTING.run(run, force=force)
+    files = {size: runs[size].path(report.int8.path) for size, (_, report) in done.items()}
+    timings = measure_files(list(files.values()), config.latency)
+    result = LadderResult(
+        net=session.net.name,
+        shared=parent is not None,
+        rungs=tuple(
+            Rung(
+                image_size=size,
+                top1_fp32=trained.fp32.val,
+                top1=trained.fake_quant.val,
+                top1_test=report.int8.top1,
+                latency_ms=timing.p50,
+                latency_ms_p90=timing.p90,
+                size_bytes=report.int8.size_bytes,
+                macs=trained.macs,
+                path=str(files[size].relative_to(session.workspace.run_dir)),
+                seconds=trained.seconds,
+            )
+            for (size, (trained, report)), timing in zip(done.items(), timings, strict=True)
+        ),
+        cpu=cpu,
+        runtime=config.latency.runtime.value,
+        threads=config.latency.threads,
+        shared_seconds=parent.seconds if parent is not None else 0.0,
+    )
+    if session.workspace.writes:
+        save_ladder_plot(result, work.folder / PLOT)
+    return result
+
+
+def _below(session: Session, folder: str, config: Config, net: NetSpec | None = None) -> Session:
+    """A run of its own below the ladder's. Args: net: whose weights it starts from, with what they ask of it."""
+    config = replace(config, run_dir=str(session.path(folder)))
+    if session.workspace.writes:
+        write_atomic(session.path(folder) / "config.yaml", to_yaml(config).encode())
+    return Session(config, replace(session.workspace, run_dir=session.path(folder)), net)
+
+
+def _at_size(config: Config, size: int) -> Config:
+    return replace(config, data=replace(config.data, image_size=size))
+
+
+def _restated(train: TrainConfig, weights: Path) -> TrainConfig:
+    """Nothing but statistics and ranges anew, for weights that are trained."""
+    return replace(
+        train,
+        weights=str(weights),
+        head_epochs=0,
+        float_epochs=0,
+        epochs=0,
+        frozen_epochs=0,
+        max_ptq_loss=None,
+        fresh_statistics=True,
+        distill=replace(train.distill, teacher=None, weights=None),
+    )
+
+
+LADDER = Stage(
+    "ladder",
+    LADDER_FILE,
+    LadderResult,
+    ("seed", "data", "quant", "train", "ladder", "latency", "export"),
+    training_inputs,
+    _climb,
+    of_images=True,
+)
