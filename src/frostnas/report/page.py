@@ -92,7 +92,7 @@ def _charts(run: RunSummary, folder: Path, inspection: Inspection | None) -> tup
         log.warning("the report has no charts: %s; `pip install 'frostnas[report]'` brings what draws them", error)
         return {}, ""
     charts = figures(run, folder, inspection)
-    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
+    bundle = vl_convert.javascript_bundle()
     return charts, bundle if any(charts.values()) else ""
 
 
