@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import frostnas
 from frostnas.artifacts import ImageFormat
-from frostnas.deploy.runtime import metadata_of
+from frostnas.deploy.runtime import metadata_of, sealed
 from frostnas.errors import InputError
 
 IMAGES = ImageFormat(("dark", "light"), 8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -36,8 +35,8 @@ def run_dir(tmp_path: Path) -> Path:
         [weights],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(model, metadata_of(IMAGES, "", ""))
-    onnx.save(model, tmp_path / "model.int8.onnx")
+    helper.set_model_props(model, metadata_of(IMAGES, "0" * 64, "1.0"))
+    (tmp_path / "model.int8.onnx").write_bytes(sealed(model.SerializeToString()))
     for name, value in (("white", 255), ("black", 0)):
         Image.fromarray(np.full((20, 30, 3), value, np.uint8)).save(tmp_path / f"{name}.png")
     return tmp_path
