@@ -17,7 +17,7 @@ from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.stages import EXPORTING, TRAINING, training_inputs
 from frostnas.pipeline.trained import WEIGHTS
-from frostnas.report.ladder_plot import save_ladder_plot
+from frostnas.report.plots import draw_ladder
 
 LADDER_FILE, PLOT = "ladder.json", "ladder.png"
 SHARED = "shared"  # folder of the training that all sizes share
@@ -64,7 +64,7 @@ def _climb(session: Session, work: Work) -> LadderResult:
         shared_seconds=parent.seconds if parent is not None else 0.0,
     )
     if session.workspace.writes:
-        save_ladder_plot(result, work.folder / PLOT)
+        draw_ladder(result, work.folder / PLOT)
     return result
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from frostnas.artifacts import BlockResult, Evaluation, NetResult, ParetoRow
+from frostnas.artifacts import BlockResult, Evaluation, LadderResult, NetResult, ParetoRow
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,14 @@ def draw_training(metrics: Path, folder: Path) -> None:
 
         save_training_plot(metrics / "train.csv", folder / "training.png")
         save_range_plot(metrics / "ranges.csv", folder / "ranges.png")
+
+
+def draw_ladder(result: LadderResult, path: Path) -> None:
+    """Accuracy against latency of the ladder as ``path``."""
+    if _can_draw(path):
+        from frostnas.report.ladder_plot import save_ladder_plot
+
+        save_ladder_plot(result, path)
 
 
 def draw_confusion(result: Evaluation, path: Path) -> None:
