@@ -211,8 +211,8 @@ def checked(path: str | Path, data: Any, kind: type[Checked], *, strict: bool = 
     except msgspec.ValidationError as error:
         wrong, _, place = str(error).partition(" - at `$")
         key = place.rstrip("`").lstrip(".")
-        where = f"{key}{_value_at(data, key)}: " if key else ""
-        raise InputError(f"{path}: {where}{wrong:.300}") from None
+        said = f"{key}{_value_at(data, key)}: {wrong[:1].lower()}{wrong[1:]}" if key else wrong
+        raise InputError(f"{path}: {said:.400}") from None
     except RecursionError:
         raise InputError(f"{path}: is nested too deeply") from None
 
