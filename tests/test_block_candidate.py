@@ -9,7 +9,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
@@ -23,6 +22,7 @@ from frostnas.search.block.supernet.mixture import Architecture, one_path
 from frostnas.search.block.supernet.net import MixedSupernet
 from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace
+from tests.emitted import run_file
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "block-search.md"
 CPU = torch.device("cpu")
@@ -59,14 +59,14 @@ def test_the_new_candidate_is_searched(block: BlockSpec) -> None:
     assert (gradient != 0).all()
 
 
-def test_the_new_candidate_is_exported(block: BlockSpec) -> None:
+def test_the_new_candidate_is_exported(block: BlockSpec, tmp_path: Path) -> None:
     net = Net(proxy_spec(PROXY, block, 16, 3))
     set_state(net, QuantState.FAKE)
     net(images())
     net.eval()
-    model = emit_net(net, {}, quantized=True).SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"image": images().numpy()})
+    path = tmp_path / "net.onnx"
+    path.write_bytes(emit_net(net, {}, quantized=True).SerializeToString())
+    found = run_file(path, images())
     with torch.no_grad():
         logits = net(images())
     assert isinstance(logits, torch.Tensor)
