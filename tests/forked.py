@@ -117,8 +117,9 @@ def _command(words: Sequence[str], out: str, err: str) -> None:
         for target, name in ((0, os.devnull), (1, out), (2, err)):
             file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, target)
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
+        # Of what is written to: the engine of the report's charts reserves addresses that it never uses.
+        size = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (size + ROOM, size + ROOM))
         sys.argv = ["frostnas", *words]
         main()
         status = 0

@@ -27,6 +27,11 @@ def test_everything_is_looked_at_and_each_finding_says_what_it_means() -> None:
     assert all(one.found and one.means for one in found.values())
 
 
+def test_a_run_directory_with_folders_in_it_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    assert look(f"run_dir={tmp_path}")["disk"].found
+
+
 def test_an_x86_cpu_without_vnni_gets_weights_of_seven_bits() -> None:
     assert cpu("x86_64", "avx2").state is State.mind
     assert "7 bits" in cpu("x86_64", "avx2").means

@@ -38,7 +38,8 @@ class Failing:
 
 def streamed(killed: bool) -> StreamedImages:
     images = ImageFormat(("a", "b"), 8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return StreamedImages(Failing(killed), torch.arange(16), torch.zeros(16).long(), images, AugmentConfig(), workers=1)
+    pictures, where, labels = Failing(killed), torch.arange(16), torch.zeros(16).long()
+    return StreamedImages(pictures, where, labels, images, AugmentConfig(), workers=1, side=8)
 
 
 def test_a_loader_process_that_finds_no_memory_is_one_line() -> None:

@@ -162,7 +162,7 @@ def check(folder, runtime):
     existing = os.path.abspath(folder)
     while not os.path.isdir(existing):
         existing = os.path.dirname(existing)
-    paths = glob.glob(os.path.join(glob.escape(folder), "*"))
+    paths = filter(os.path.isfile, glob.glob(os.path.join(glob.escape(folder), "*")))
     return {
         "facts": facts(runtime),
         "lacking": lacking(runtime),
