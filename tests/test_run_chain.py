@@ -51,7 +51,7 @@ def test_a_given_network_is_trained_and_exported(words: list[str], tmp_path: Pat
     for stage in ("search-block", "profile-latency", "search-net"):
         assert f"{stage}: not needed, its output is given" in said
     assert "block" not in said.partition("frostnas run:")[2]
-    assert {path.name for path in (tmp_path / "run").glob("*.json")} == {"train.json", "export.json"}
+    assert {path.name for path in (tmp_path / "run").glob("*.json")} == {"train.json", "export.json", "inspection.json"}
     assert done(*words).count("already done") == 2
 
 
