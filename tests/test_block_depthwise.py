@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from frostnas.search.block.supernet import depthwise
 from frostnas.search.block.supernet.depthwise import depthwise_conv
@@ -32,8 +36,19 @@ def test_values_and_both_gradients_are_those_of_the_plain_convolution(
         torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-4)
 
 
-def test_a_weight_without_gradient_costs_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(depthwise, "_weight_gradient", lambda *_: pytest.fail("computed"))
+class WithoutWeightGradients(TorchDispatchMode):
+    """Fails where a convolution's backward computes the gradient of its weight."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.convolution_backward.default:
+            assert not args[-1][1]
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_weight_without_gradient_costs_none() -> None:
     x = torch.randn(2, 4, 6, 6, requires_grad=True)
-    depthwise_conv(x, torch.randn(4, 1, 5, 5), 1).sum().backward()
-    assert x.grad is not None
+    for wanted in (False, True):
+        weight = torch.randn(4, 1, 5, 5, requires_grad=wanted)
+        computed = pytest.raises(AssertionError) if wanted else nullcontext()
+        with WithoutWeightGradients(), computed:
+            depthwise_conv(x, weight, 1).sum().backward()

@@ -253,7 +253,7 @@ def test_without_a_connection_the_default_weights_are_named(tmp_path: Path, monk
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # nothing was downloaded before
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.setenv("no_proxy", "")
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of the first use
+    urllib.request.install_opener(urllib.request.build_opener())  # of these proxies, not those of the first use
     thousand = replace(IMAGES, classes=tuple(map(str, range(1000))))
     with pytest.raises(InputError, match=r"weights=DEFAULT: https://\S*resnet18\S* cannot be had .*refused") as caught:
         loaded("torchvision:resnet18", "DEFAULT", thousand)

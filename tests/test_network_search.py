@@ -150,7 +150,7 @@ def test_a_distribution_of_one_network_still_gives_a_population(table: LatencyTa
 
 @pytest.mark.parametrize("strategy", [evolution, random_search, reinforce])
 def test_no_strategy_scores_more_networks_than_it_may(strategy: Strategy, table: LatencyTable) -> None:
-    words = ("search_net.population=6", "search_net.generations=3", "search_net.controller_batch=5")
+    words = ("search_net.population=6", "search_net.generations=3", "search_net.reinforce.batch=5")
     config, rng = tiny_config(*words).search_net, random.Random(0)
     task = make_task(BudgetConfig(fraction=0.5), space_of(tiny_config()), table, config.population)
     worth: dict[Arch, Score] = {}

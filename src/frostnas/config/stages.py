@@ -168,6 +168,30 @@ class Strategy(Enum):
 
 
 @dataclass
+class GradientConfig:
+    """What the strategy `gradient` alone takes."""
+
+    lr: float = bounded(0.05, 0)
+    """Of the decisions' logits (Adam)."""
+    start: float = bounded(0.5, 0, 1)
+    """Share of the fake-quantized epochs before the logits move."""
+    latency_weight: float = bounded(1.0, 0)
+    """Weight of |expected latency / budget - 1| beside the cross-entropy."""
+
+
+@dataclass
+class ReinforceConfig:
+    """What the strategy `reinforce` alone takes."""
+
+    lr: float = bounded(0.2, 0)
+    """Of the controller's logits (Adam)."""
+    batch: int = bounded(4, 1)
+    """Networks per update of the controller."""
+    power: float = bounded(-0.07, -10, 0)
+    """w of the reward accuracy * (latency / budget)^w."""
+
+
+@dataclass
 class DistillConfig:
     """Learning from another trained network besides the labels (Hinton et al. 2015)."""
 
@@ -210,18 +234,8 @@ class SearchNetConfig:
     """`random`: networks trained alone, each for its share of the epochs, instead of one supernet; 0 for none."""
     baselines: list[str] = listed()
     """Named networks to compare with: measured, and trained alone with the supernet's epochs and optimizer."""
-    arch_lr: float = bounded(0.05, 0)
-    """`gradient`: of the decisions' logits (Adam)."""
-    arch_start: float = bounded(0.5, 0, 1)
-    """`gradient`: share of the fake-quantized epochs before the logits move."""
-    latency_weight: float = bounded(1.0, 0)
-    """`gradient`: weight of |expected latency / budget - 1| beside the cross-entropy."""
-    controller_lr: float = bounded(0.2, 0)
-    """`reinforce`: of the controller's logits (Adam)."""
-    controller_batch: int = bounded(4, 1)
-    """`reinforce`: networks per update of the controller."""
-    reward_power: float = bounded(-0.07, -10, 0)
-    """`reinforce`: w of the reward accuracy * (latency / budget)^w."""
+    gradient: GradientConfig = field(default_factory=GradientConfig)
+    reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
     recalibration_batches: int = bounded(4, 1)
     """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
     distill: DistillConfig = field(default_factory=DistillConfig)

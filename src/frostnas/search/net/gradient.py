@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from frostnas.config import SearchNetConfig
+from frostnas.config import GradientConfig, SearchNetConfig
 from frostnas.data import Images, batch_count, derived_seed
 from frostnas.search.net.budget import Task
 from frostnas.search.net.decisions import Decisions, Expectation
@@ -28,11 +28,11 @@ HOT, COLD = 5.0, 0.5  # Gumbel-softmax temperature at the first and the last ste
 class Learner:
     """The logits of one task and their optimizer."""
 
-    def __init__(self, task: Task, config: SearchNetConfig) -> None:
+    def __init__(self, task: Task, config: GradientConfig) -> None:
         self.budget_ms, self.latency_weight = task.budget_ms, config.latency_weight
         self.decisions = Decisions(task.space)
         self.expectation = Expectation(task.space, task.table.workload_ms)
-        self.optimizer = torch.optim.Adam(self.decisions.parameters(), lr=config.arch_lr, betas=(0.5, 0.999))
+        self.optimizer = torch.optim.Adam(self.decisions.parameters(), lr=config.lr, betas=(0.5, 0.999))
 
     def step(self, supernet: Supernet, pixels: Tensor, labels: Tensor, temperature: float, seed: int) -> None:
         """One step of the logits on a batch; the weights get no gradient."""
@@ -59,8 +59,8 @@ class GradientPaths:
         """Args: steps: training steps per epoch."""
         self.supernet, self.val, self.config, self.seed, self.steps = supernet, val, config, seed, steps
         self.uniform = UniformPaths(supernet.space, seed)
-        self.learners = [Learner(task, config) for task in tasks]
-        self.start = config.float_epochs + int(config.epochs * config.arch_start)
+        self.learners = [Learner(task, config.gradient) for task in tasks]
+        self.start = config.float_epochs + int(config.epochs * config.gradient.start)
 
     def path(self, epoch: int, step: int) -> Arch:
         if epoch < self.start:

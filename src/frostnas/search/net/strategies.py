@@ -92,17 +92,17 @@ def reinforce(task: Task, evaluate: Evaluate, config: SearchNetConfig, seed: int
     It draws until it has seen as many networks as the other strategies; those that it draws again teach it again, and
     cost nothing. Its last generation is drawn from what it learnt, within the budget.
     """
-    rng, decisions = random.Random(seed), Decisions(task.space)
-    optimizer = torch.optim.Adam(decisions.parameters(), lr=config.controller_lr)
+    rng, decisions, own = random.Random(seed), Decisions(task.space), config.reinforce
+    optimizer = torch.optim.Adam(decisions.parameters(), lr=own.lr)
     baseline: float | None = None
     found: dict[str, Scored] = {}
     wanted = config.population * (config.generations - 1)
-    for _ in range(PATIENCE * wanted // config.controller_batch):
+    for _ in range(PATIENCE * wanted // own.batch):
         if len(found) >= wanted:
             break
-        drawn = [decisions.draw(rng) for _ in range(min(config.controller_batch, wanted - len(found)))]
+        drawn = [decisions.draw(rng) for _ in range(min(own.batch, wanted - len(found)))]
         seen = scored(drawn, evaluate)
-        rewards = [_reward(task, one, config.reward_power) for one in seen]
+        rewards = [_reward(task, one, own.power) for one in seen]
         mean = sum(rewards) / len(rewards)
         baseline = mean if baseline is None else 0.9 * baseline + 0.1 * mean
         surprise = torch.tensor([reward - baseline for reward in rewards], dtype=torch.float64)
