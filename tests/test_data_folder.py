@@ -27,8 +27,8 @@ def write_images(folder: Path, count: int, seed: int = 0, size: tuple[int, int] 
         Image.fromarray(pixels).save(folder / f"{index}.png")
 
 
-def read(root: Path, **changes: object) -> Splits:
-    config = DataConfig(name=DataName.imagefolder, root=str(root), image_size=8, **changes)  # type: ignore[arg-type]
+def read(root: Path, image_size: int = 8, **changes: object) -> Splits:
+    config = DataConfig(name=DataName.imagefolder, root=str(root), image_size=image_size, **changes)  # type: ignore[arg-type]
     return load(config, CPU)
 
 
@@ -173,6 +173,28 @@ def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None
         assert torch.equal(expected[1], given[1])
     other = next(alone.batches(3, seed=6, augment=True))
     assert not torch.equal(other[0], whole[0][0])
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [AugmentConfig(shift=0.1, rotate=20, scale=0.1), AugmentConfig(crop=0.4), AugmentConfig(erase=1.0)],
+    ids=["moved", "cropped", "erased"],
+)
+def test_streamed_augmentation_is_distributed_as_that_in_memory(tmp_path: Path, augment: AugmentConfig) -> None:
+    down = np.repeat(np.linspace(40, 250, 32, dtype=np.uint8)[:, None, None], 32, axis=1)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(200):
+            Image.fromarray(np.repeat(down, 3, axis=2)).save(tmp_path / name / f"{number}.png")
+    drawn = []
+    for size in (1024, 0):
+        images = read(tmp_path, in_memory_mb=size, workers=0, image_size=32, augment=augment).train
+        pixels = torch.cat([pixels for pixels, _ in images.batches(80, seed=0, augment=True)])
+        drawn.append(pixels[:, 1, 6:26, 6:26].mean(2))  # a row's brightness says which row of the picture it was
+    (resident, spread), (streamed, other) = [(one.mean(0), one.std(0)) for one in drawn]
+    assert len(drawn[0]) == len(drawn[1]) > 200
+    assert ((resident - streamed).abs() < 5 * spread / len(drawn[0]) ** 0.5).all()
+    assert ((spread / other - 1).abs() < 0.25).all()
 
 
 def test_parts_of_a_streamed_batch_make_up_the_whole(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult, load
@@ -14,7 +16,7 @@ from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
 from frostnas.report.grids import artifact_grids
-from frostnas.report.ladder_plot import save_ladder_plot
+from frostnas.report.ladder_plot import ladder_figure, save_ladder_plot
 
 WORDS = [
     "net=frostnet_small_0_35",
@@ -65,7 +67,10 @@ def test_every_size_is_trained_exported_and_measured(folder: Path) -> None:
         assert 0 < one.latency_ms <= one.latency_ms_p90
         assert (below / "config.yaml").is_file()
     assert result.rungs[0].macs < result.rungs[1].macs
-    assert (folder / "ladder.png").stat().st_size > 0
+    assert imread(folder / "ladder.png").shape[1] == 960
+    fp32, int8 = (np.asarray(line.get_xydata()).tolist() for line in ladder_figure(result).axes[0].lines)
+    assert fp32 == [[one.latency_ms, 100 * one.top1_fp32] for one in result.rungs]
+    assert int8 == [[one.latency_ms, 100 * one.top1] for one in result.rungs]
 
 
 def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder: Path) -> None:
@@ -77,6 +82,7 @@ def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder:
         climbed(folder, "ladder.sizes=[8]")
 
 
+@pytest.mark.slow
 def test_shared_weights_are_those_of_one_training_with_statistics_of_each_size(tmp_path: Path) -> None:
     result = climbed(tmp_path, "ladder.shared=true")
     assert result.shared and result.shared_seconds > 0

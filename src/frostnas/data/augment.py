@@ -69,7 +69,9 @@ def erase_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
 
 def _boxes(noise: Tensor, area: tuple[float, float], aspect: float) -> tuple[Tensor, Tensor]:
     """Extents as shares of the side and centres in -1..1, (2, B) each, of boxes inside the image."""
-    size = area[0] + noise[0] * (area[1] - area[0])
     ratio = torch.exp((noise[1] * 2 - 1) * math.log(aspect))
-    extent = torch.stack([(size * ratio).sqrt(), (size / ratio).sqrt()]).clamp(max=1)
+    largest = torch.minimum(ratio, 1 / ratio).clamp(max=area[1])  # of this ratio, inside the image
+    smallest = largest.clamp(max=area[0])
+    size = smallest + noise[0] * (largest - smallest)
+    extent = torch.stack([(size * ratio).sqrt(), (size / ratio).sqrt()])
     return extent, (noise[2:4] * 2 - 1) * (1 - extent)

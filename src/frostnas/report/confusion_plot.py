@@ -16,10 +16,11 @@ NAMED, NUMBERED = 60, 20  # classes: above these the picture leaves out names, a
 
 def save_confusion_plot(result: Evaluation, path: Path) -> None:
     """Draw the shares of each true class, with the counts where they fit, as PNG."""
-    save_figure(_draw(result), path, dpi=150)
+    save_figure(confusion_figure(result), path, dpi=150)
 
 
-def _draw(result: Evaluation) -> Figure:
+def confusion_figure(result: Evaluation) -> Figure:
+    """The figure: a row per true class, a column per named one."""
     names, counts = [readable(one.name) for one in result.classes], np.asarray(result.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(4 + 0.3 * len(names), 14)
