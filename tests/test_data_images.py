@@ -150,19 +150,34 @@ def test_a_class_that_cannot_be_split_is_an_input_error() -> None:
         stratified(np.array([0, 0, 1]), ("a", "b"), 0.5, 0, "data.val_fraction")
 
 
+SIXTEEN = ImageFormat(("a", "b"), 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
 def test_training_pictures_are_kept_larger_and_given_at_both_sizes() -> None:
     config = DataConfig(name=DataName.imagefolder, image_size=16, train_size=32)
     rng = np.random.default_rng(0)
     pictures = ArrayPictures(rng.integers(0, 256, (12, 40, 40, 3), dtype=np.uint8))
     labels = np.arange(12) % 2
-    images = ImageFormat(("a", "b"), 16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     for limit in (1024, 0):  # in memory, and streamed
-        build = Builder(replace(config, in_memory_mb=limit, workers=0), torch.device("cpu"), images)
-        train, val = (
-            build.images(pictures, labels, np.arange(4 * n, 8), side) for n, side in enumerate(build.sides[:2])
-        )
+        build = Builder(replace(config, in_memory_mb=limit, workers=0), torch.device("cpu"), SIXTEEN)
+        train, val = (build.images(pictures, labels, np.arange(4 * n, 8), train=n == 0) for n in (0, 1))
         assert (train.side, val.side) == (32, 16)
         large, small = (next(train.batches(8, seed=0, augment=True, size=size))[0] for size in (32, None))
         assert (large.shape[-1], small.shape[-1]) == (32, 16)
         torch.testing.assert_close(resized(large, 16), small, rtol=0, atol=1e-5)
         assert next(val.batches(4))[0].shape[-1] == 16
+
+
+@pytest.mark.parametrize("limit", [1024, 0], ids=["in memory", "streamed"])
+def test_crops_have_the_detail_of_the_picture(limit: int) -> None:
+    fine = np.indices((64, 64))[0] // 2 % 2 * 255  # stripes that nothing made of 16 x 16 pixels can show
+    pictures = ArrayPictures(np.repeat(fine[None].astype(np.uint8), 32, axis=0))
+    config = DataConfig(
+        name=DataName.imagefolder, image_size=16, in_memory_mb=limit, workers=0, augment=AugmentConfig(crop=0.25)
+    )
+    build = Builder(config, torch.device("cpu"), SIXTEEN)
+    train, val = (build.images(pictures, np.arange(32) % 2, train=train) for train in (True, False))
+    cropped, whole = next(train.batches(32, seed=0, augment=True))[0], next(val.batches(32))[0]
+    assert cropped.shape == whole.shape == (32, 3, 16, 16)
+    assert train.side == 16
+    assert cropped.std((2, 3)).amax() > 1.5 * whole.std((2, 3)).amax()

@@ -53,8 +53,8 @@ class DataConfig:
     image_size: int = bounded(16, 8, 1024)
     """Side of the square input, pixels."""
     train_size: int | None = bounded(None, 8, 1024)
-    """Side that training pictures are kept and augmented at, pixels, before they are resized to `image_size`; null:
-    the largest of `image_size` and what a teacher or a ladder takes."""
+    """Side of the largest batches of training pictures, pixels; null: the largest of `image_size` and what a teacher
+    or a ladder takes. In memory they are kept large enough for their smallest crops to have that detail."""
     mean: list[float] | None = None
     """What pixels are normalised by, RGB scaled to 0..1; null: that of the weights that training starts from, else that
     of the data set."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +20,15 @@ from frostnas.data.pictures import Pictures, fit_all
 from frostnas.data.split import Indices
 from frostnas.data.streamed import StreamedImages
 
+TO_TRAIN = (True, False, False)
+"""Which of train, val and test is learnt from."""
+MOST_ENLARGED = 2  # of a picture's side for the sake of its crops; four times the memory and the work
 log = logging.getLogger(__name__)
+
+
+def side_to_crop(side: int, crop: float) -> int:
+    """Of pictures whose crops, of ``crop`` of their area or more, have the detail of ``side`` pixels."""
+    return min(math.ceil(side / math.sqrt(crop)), MOST_ENLARGED * side)
 
 
 @dataclass(frozen=True)
@@ -34,28 +43,23 @@ class Builder:
         """Images on the device, from uint8 (N, 3, S, S) and int64 (N,)."""
         return MemoryImages(pixels.to(self.device), labels.to(self.device), self.format, self.config.augment)
 
-    @property
-    def sides(self) -> tuple[int, int, int]:
-        """Of the pictures to train, to choose and to test on, as they are kept, pixels."""
-        config = self.config
-        return config.train_size or config.image_size, config.image_size, config.image_size
-
     def images(
-        self, pictures: Pictures, labels: Indices, indices: Indices | None = None, side: int | None = None
+        self, pictures: Pictures, labels: Indices, indices: Indices | None = None, *, train: bool = False
     ) -> Images:
         """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed.
 
         Args:
-            side: that they are kept at, pixels; None for `data.image_size`.
+            train: they are to be learnt from, augmented and at `data.train_size`.
         """
         config = self.config
-        side = side or config.image_size
+        side = (config.train_size if train else None) or config.image_size
+        kept = side_to_crop(side, config.augment.crop) if train else side
         if indices is None:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
-        if len(pictures) * 3 * side**2 <= config.in_memory_mb * 2**20:
-            pixels = fit_all(pictures, indices.tolist(), side, config.workers)
-            return self.memory(torch.from_numpy(pixels), chosen)
+        if len(pictures) * 3 * kept**2 <= config.in_memory_mb * 2**20:
+            pixels = torch.from_numpy(fit_all(pictures, indices.tolist(), kept, config.workers))
+            return replace(self.memory(pixels, chosen), largest=side)
         log.info("%d images of %d pixels are streamed by %d workers", len(indices), side, config.workers)
         where = torch.from_numpy(indices)
         return StreamedImages(

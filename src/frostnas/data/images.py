@@ -28,7 +28,7 @@ class Images(Protocol):
 
     @property
     def side(self) -> int:
-        """Of the pictures as they are kept and augmented, pixels; at least that of the format."""
+        """Of the largest batches that the pictures have the detail of, pixels; at least that of the format."""
         ...
 
     def __len__(self) -> int: ...
@@ -57,8 +57,8 @@ class Images(Protocol):
             skip: leave out that many batches; those that follow are the ones of an unskipped pass.
             part: (rank, size) gives one of ``size`` equal parts of every batch, for processes that share it; the
                 images of all parts are those, and augmented as those, of the whole.
-            size: side of the images; None for that of the format. Training images are augmented at the side that
-                they are kept at, and then resized.
+            size: side of the images, at most `side`; None for that of the format. Images in memory are augmented at
+                the side that they are kept at, and then resized.
             balanced: with a seed: as many images as there are, but of every class equally many.
         """
         ...

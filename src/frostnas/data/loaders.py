@@ -11,7 +11,7 @@ import torch
 from frostnas.artifacts import IMAGENET, ClassImages, ImageFormat, Normalisation, Reading
 from frostnas.config import DataConfig, DataName
 from frostnas.data import digits, hard_digits
-from frostnas.data.builder import Builder
+from frostnas.data.builder import TO_TRAIN, Builder
 from frostnas.data.duplicates import duplicate_notes
 from frostnas.data.folder import Listing, list_classes
 from frostnas.data.identity import TEST, TRAIN, VAL, WHOLE, of_files, of_pixels
@@ -75,8 +75,8 @@ def _public(config: DataConfig, device: torch.device) -> Splits:
     build = Builder(config, device, _format(config, learned.classes, Normalisation(public.mean, public.std)))
     ways = two_ways(learned.labels, learned.classes, config)
     parts = [
-        build.images(learned.pictures, learned.labels, part, side)
-        for part, side in zip(ways, build.sides[:2], strict=True)
+        build.images(learned.pictures, learned.labels, part, train=train)
+        for part, train in zip(ways, TO_TRAIN[:2], strict=True)
     ]
     images = [
         of_pixels(one.pictures.pixels, one.labels, one.classes, part)
@@ -106,8 +106,8 @@ def _imagefolder(config: DataConfig, device: torch.device) -> Splits:
         ways |= {TRAIN: (learned, trained), VAL: (learned, chosen)}
     return build.splits(
         [
-            build.images(FilePictures(one.paths, reading), one.labels, where, side)
-            for (one, where), side in zip(_in_order(ways), build.sides, strict=True)
+            build.images(FilePictures(one.paths, reading), one.labels, where, train=train)
+            for (one, where), train in zip(_in_order(ways), TO_TRAIN, strict=True)
         ],
         tuple(image for part, one in listings.items() for image in of_files(one, part)),
         skipped=sum(one.skipped for one in listings.values()),
@@ -148,7 +148,7 @@ def _split(
     skipped: int = 0,
     notes: Sequence[str] = (),
 ) -> Splits:
-    split = [build.images(pictures, labels, part, side) for part, side in zip(parts, build.sides, strict=True)]
+    split = [build.images(pictures, labels, part, train=train) for part, train in zip(parts, TO_TRAIN, strict=True)]
     return build.splits(split, images, parts[2], skipped, notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,25 +21,27 @@ from frostnas.resize import resized
 class MemoryImages:
     """`Images` over one tensor.
 
-    pixels: uint8 (N, 3, R, R); R may be larger than the side of ``format``. labels: int64 (N,). Both on the device
-    that batches are wanted on.
+    pixels: uint8 (N, 3, R, R); R may be larger than the side of ``format``, for crops and for larger batches. labels:
+    int64 (N,). Both on the device that batches are wanted on.
     """
 
     pixels: Tensor
     labels: Tensor
     format: ImageFormat
     augment: AugmentConfig
+    largest: int | None = None
+    """Side of the largest batches that the pixels have the detail of; None for their own."""
 
     @property
     def side(self) -> int:
-        return self.pixels.shape[-1]
+        return self.largest or self.pixels.shape[-1]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: Tensor) -> MemoryImages:
         where = indices.to(self.pixels.device)
-        return MemoryImages(self.pixels[where], self.labels[where], self.format, self.augment)
+        return replace(self, pixels=self.pixels[where], labels=self.labels[where])
 
     def batches(
         self,
