@@ -74,7 +74,7 @@ def accuracy_chart(values: Values, budget_ms: float | None) -> Any:
     there = _kinds(values)
     colours = alt.Scale(domain=there, range=[KINDS[kind][0] for kind in there])
     colour = alt.Color("kind:N", scale=colours, legend=legend())
-    layers = [_line(values, "front", "step-after", color=BLUE), _line(values, "ladder", "linear", color=VIOLET)]
+    layers = _lines(values, colour)
     if budget_ms is not None:
         budget = chart([{"ms": budget_ms, "name": "budget"}]).mark_rule(color=RED, strokeDash=[5, 4])
         tooltip = [alt.Tooltip("name:N"), alt.Tooltip("ms:Q", format=".4f")]
@@ -86,11 +86,8 @@ def accuracy_chart_of_runs(values: Values, names: Sequence[str]) -> Any:
     """Points of several runs, which have a `run`: coloured by it, and shaped by what they are."""
     values = [value for value in values if value["kind"] != "scored"]  # too many to tell runs apart
     colour = alt.Color("run:N", scale=run_scale(names), legend=legend())
-    front = _line(values, "front", "step-after").encode(color=colour)
-    ladder = _line(values, "ladder", "linear").encode(color=colour)
-    return alt.layer(
-        front, ladder, _points(values, colour, ["run:N", "kind:N"], symbolFillColor=GREY, symbolStrokeColor=GREY)
-    )
+    marks = _points(values, colour, ["run:N", "kind:N"], symbolFillColor=GREY, symbolStrokeColor=GREY)
+    return alt.layer(*_lines(values, colour), marks)
 
 
 def run_scale(names: Sequence[str]) -> Any:
@@ -98,9 +95,14 @@ def run_scale(names: Sequence[str]) -> Any:
     return alt.Scale(domain=list(names), range=[RUN_COLOURS[n % len(RUN_COLOURS)] for n in range(len(names))])
 
 
-def _line(values: Values, kind: str, interpolate: str, **mark: str) -> Any:
-    shown = [value for value in values if value["kind"] == kind]
-    return chart(shown).mark_line(interpolate=interpolate, opacity=0.7, **mark).encode(x=_x(), y=_y())
+def _lines(values: Values, colour: Any) -> list[Any]:
+    """Through the front and the ladder, where there are any."""
+    found = []
+    for kind, form in (("front", "step-after"), ("ladder", "linear")):
+        if shown := [value for value in values if value["kind"] == kind]:
+            line = chart(shown).mark_line(interpolate=form, opacity=0.7)
+            found.append(line.encode(x=_x(), y=_y(), color=colour))
+    return found
 
 
 def _kinds(values: Values) -> list[str]:
