@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from frostnas.artifacts import (
     Host,
     ImageFormat,
     Inspection,
+    LadderResult,
     LatencyTable,
     LayerHealth,
     LayerSpec,
@@ -28,6 +29,7 @@ from frostnas.artifacts import (
     NetResult,
     NetSpec,
     Protocol,
+    Rung,
     ShownImage,
     SplitRecord,
     StemSpec,
@@ -37,6 +39,7 @@ from frostnas.artifacts import (
     row_of,
 )
 from frostnas.report.grids import RunSummary
+from frostnas.report.reported import Reported
 
 CLASSES = ("cat", "dog", "owl")
 NET = NetSpec(
@@ -58,15 +61,7 @@ CURVES = "epoch,phase,lr,train_loss,train_top1,val_top1\n" + "\n".join(
 )
 
 
-@dataclass(frozen=True)
-class Made:
-    """A run and what its export saw."""
-
-    run: RunSummary
-    inspection: Inspection
-
-
-def made_run(folder: Path) -> Made:
+def made_run(folder: Path) -> Reported:
     """The artifacts of a run, and in ``folder`` the tables that a report reads beside them."""
     (folder / "metrics").mkdir(parents=True)
     (folder / "metrics" / "train.csv").write_text(CURVES)
@@ -80,7 +75,17 @@ def made_run(folder: Path) -> Made:
     int8 = ModelFile("model.int8.onnx", "0" * 64, 20_000, 0.8, 0.33, 0.35)
     fp32 = replace(int8, path="model.fp32.onnx", size_bytes=60_000, latency_ms_p50=0.5)
     export = ExportReport(int8, fp32, 0.8, 1.0, 0.31, "onnxruntime", 1, ())
-    return Made(RunSummary(latency=table, net=net, train=train, export=export), _inspection())
+    run = RunSummary(latency=table, net=net, train=train, export=export)
+    return Reported(folder.name, folder, run, inspection=_inspection())
+
+
+def made_ladder() -> LadderResult:
+    """One network at two sizes."""
+    rungs = tuple(
+        Rung(side, 0.8, top1, 0.7, side / 100, side / 90, 20_000, 1_000_000, f"sizes/{side}/m.onnx", 1.0)
+        for side, top1 in ((16, 0.81), (32, 0.83))
+    )
+    return LadderResult("efficientnet_lite0", False, rungs, "a CPU", "onnxruntime", 1, 0.0)
 
 
 def _table() -> LatencyTable:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from frostnas.report.charts import Figure, figures
-from frostnas.report.page import page
-from tests.report_parts import Made, made_run
+from frostnas.report.charts import figures
+from frostnas.report.comparison import settings_grid, summary_grid
+from frostnas.report.comparison_charts import comparison_figures
+from frostnas.report.drawing import Figure
+from frostnas.report.grids import RunSummary
+from frostnas.report.page import comparison_page, page
+from frostnas.report.reported import Reported
+from tests.report_parts import made_ladder, made_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=20000"]
-CHARTS = {"pareto", "prediction", "curve0", "curve1", "curve2", "time", "health", "ranges", "confusion"}
+CHARTS = {"accuracy", "prediction", "curve0", "curve1", "curve2", "time", "health", "ranges", "confusion"}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return made_run(tmp_path)
+def made(tmp_path: Path) -> Reported:
+    return made_run(tmp_path / "run")
 
 
-def drawn(made: Made, folder: Path) -> dict[str, Figure]:
-    return {one.name: one for some in figures(made.run, folder, made.inspection).values() for one in some}
+def drawn(made: Reported) -> dict[str, Figure]:
+    return {one.name: one for some in figures(made.run, made.folder, made.inspection).values() for one in some}
 
 
 def values_of(figure: Figure) -> list[dict[str, Any]]:
@@ -34,56 +41,123 @@ def values_of(figure: Figure) -> list[dict[str, Any]]:
     return [row for rows in figure.spec["datasets"].values() for row in rows]
 
 
-def test_a_finished_run_has_every_chart(made: Made, tmp_path: Path) -> None:
-    assert drawn(made, tmp_path).keys() == CHARTS
+def test_a_finished_run_has_every_chart(made: Reported) -> None:
+    assert drawn(made).keys() == CHARTS
 
 
-def test_the_accuracy_chart_tells_scored_front_pick_named_and_exported_networks_apart(
-    made: Made, tmp_path: Path
-) -> None:
-    kinds = [row.get("kind") for row in values_of(drawn(made, tmp_path)["pareto"])]
+def test_the_accuracy_chart_tells_scored_front_pick_named_and_exported_networks_apart(made: Reported) -> None:
+    kinds = [row.get("kind") for row in values_of(drawn(made)["accuracy"])]
     assert {"scored", "front", "pick", "named network", "exported, measured"} <= set(kinds)
 
 
-def test_the_parts_of_a_network_share_the_whole_latency(made: Made, tmp_path: Path) -> None:
-    rows = values_of(drawn(made, tmp_path)["time"])
+def test_the_parts_of_a_network_share_the_whole_latency(made: Reported) -> None:
+    rows = values_of(drawn(made)["time"])
     assert len(rows) == 5
     assert sum(row["share"] for row in rows) == pytest.approx(1)
 
 
-def test_a_layer_of_much_noise_is_called_poor(made: Made, tmp_path: Path) -> None:
-    states = {row["layer"]: row["state"] for row in values_of(drawn(made, tmp_path)["health"])}
+def test_a_layer_of_much_noise_is_called_poor(made: Reported) -> None:
+    states = {row["layer"]: row["state"] for row in values_of(drawn(made)["health"])}
     assert (states["input"], states["head.0"]) == ("good", "poor")
 
 
-def test_the_page_shows_mistakes_first_and_says_what_they_are(made: Made, tmp_path: Path) -> None:
-    text = page(made.run, tmp_path, [], "", made.inspection)
+def test_the_page_shows_mistakes_first_and_says_what_they_are(made: Reported) -> None:
+    text = page(made)
     assert re.findall(r'<figcaption class="wrong">(.*?)</figcaption>', text) == ["dog 93%, is cat", "cat 60%, is owl"]
 
 
 def test_without_the_extra_the_page_has_its_tables_and_no_script(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)  # it cannot be imported
-    text = page(made.run, tmp_path, [], "", made.inspection)
+    text = page(made)
     assert "<script>" not in text
     assert "<table" in text
+
+
+def test_the_ladder_is_in_the_accuracy_chart(made: Reported) -> None:
+    both = replace(made, run=replace(made.run, ladder=made_ladder()))
+    points = [row for row in values_of(drawn(both)["accuracy"]) if row.get("kind") == "ladder"]
+    assert {(row["ms"], row["top1"]) for row in points} == {(0.16, 0.81), (0.32, 0.83)}
+    assert "ladder" not in {row.get("kind") for row in values_of(drawn(made)["accuracy"])}
+
+
+def test_a_ladder_alone_has_an_accuracy_chart(tmp_path: Path) -> None:
+    assert figures(RunSummary(ladder=made_ladder()), tmp_path, None).keys() == {"ladder"}
+
+
+@pytest.fixture
+def several(made: Reported, tmp_path: Path) -> list[Reported]:
+    """A searched run, and a training of a named network with a ladder, without a search."""
+    other = made_run(tmp_path / "other")
+    other.folder.joinpath("pareto.csv").unlink()
+    assert other.run.export is not None
+    export = replace(other.run.export, int8=replace(other.run.export.int8, top1=0.91))
+    return [made, replace(other, run=replace(other.run, net=None, export=export, ladder=made_ladder()))]
+
+
+def test_a_comparison_has_a_column_for_each_run(several: list[Reported]) -> None:
+    grid = summary_grid(several)
+    assert grid.columns == ("", "run", "other")
+    rows = {title: cells for title, *cells in grid.rows}
+    assert rows["top-1 INT8, test"] == ["80.00%", "91.00%"]
+    assert rows["latency budget"] == ["0.330 ms", "-"]
+    assert rows["ladder"] == ["-", "efficientnet_lite0: 16 px 70.00% 0.160 ms; 32 px 70.00% 0.320 ms"]
+
+
+def test_of_the_settings_those_are_shown_that_differ() -> None:
+    one = {"seed": 0, "run_dir": "a", "train": {"epochs": 4, "weights": None}}
+    other = {"seed": 0, "run_dir": "b", "train": {"epochs": 8, "weights": None, "inherit": True}}
+    grid = settings_grid(["a", "b"], [one, other])
+    assert grid.rows == [("train.epochs", "4", "8"), ("train.inherit", "-", "True")]
+
+
+def test_charts_of_several_runs_tell_them_apart(several: list[Reported]) -> None:
+    charts = {one.name: one for one in comparison_figures(several)}
+    assert charts.keys() == {"accuracy", "curves", "recall"}
+    for chart in charts.values():
+        assert {row["run"] for row in values_of(chart)} == {"run", "other"}
+    kinds = {(row["run"], row["kind"]) for row in values_of(charts["accuracy"])}
+    assert {("run", "front"), ("run", "named network"), ("other", "ladder"), ("other", "exported, measured")} <= kinds
+    recall = {row["class"]: row["recall"] for row in values_of(charts["recall"])}
+    assert recall == {"cat": 7 / 9, "dog": 1, "owl": 0.6}
+
+
+@pytest.mark.slow
+def test_where_memory_is_limited_the_page_has_its_tables_and_says_what_it_lacks(made: Reported) -> None:
+    code = "import sys, pickle; from frostnas.report.page import page; print(page(pickle.load(sys.stdin.buffer)))"
+    limited = ["bash", "-c", 'ulimit -v 30000000 && exec "$0" "$@"', sys.executable, "-c", code]
+    done = subprocess.run(limited, input=pickle.dumps(made), capture_output=True, check=True, timeout=300)
+    assert b"the report has no charts: vl-convert ended with status" in done.stderr
+    assert b"<script>" not in done.stdout and b"<table" in done.stdout
+
+
+def browse(text: str, expected: set[str], folder: Path, size: str) -> None:
+    """A real browser draws the charts of a page without a word on its console."""
+    assert CHROMIUM is not None
+    file = folder / "report.html"
+    file.write_text(text)
+    assert file.stat().st_size < 5e6
+    assert "default-src 'none'; img-src data:" in text
+    options = [f"--window-size={size}", f"--user-data-dir={folder / 'profile'}"]
+    command = [CHROMIUM, *BROWSER, *options, "--enable-logging=stderr", "--v=0", "--dump-dom", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert "CONSOLE" not in done.stderr  # where a fetch, which the page's own policy forbids, would be named
+    for name in expected:
+        chart = re.search(rf'<div class="chart[^"]*" id="{name}".*?</figure>', done.stdout, re.DOTALL)
+        assert chart is not None, name
+        assert chart.group().count("<path") > 2, name
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 @pytest.mark.parametrize("size", ["1200,6000", "390,9000"])
-def test_a_browser_draws_every_chart_and_fetches_nothing(made: Made, tmp_path: Path, size: str) -> None:
-    assert CHROMIUM is not None
-    file = tmp_path / "report.html"
-    file.write_text(page(made.run, tmp_path, [], "", made.inspection))
-    assert file.stat().st_size < 5e6
-    assert "default-src 'none'; img-src data:" in file.read_text()
-    options = [f"--window-size={size}", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [CHROMIUM, *BROWSER, *options, "--enable-logging=stderr", "--v=0", "--dump-dom", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert "CONSOLE" not in done.stderr  # where a fetch, which the page's own policy forbids, would be named
-    for name in CHARTS:
-        chart = re.search(rf'<div class="chart[^"]*" id="{name}".*?</figure>', done.stdout, re.DOTALL)
-        assert chart is not None, name
-        assert chart.group().count("<path") > 2, name
+def test_a_browser_draws_every_chart_and_fetches_nothing(made: Reported, tmp_path: Path, size: str) -> None:
+    browse(page(made), CHARTS, tmp_path, size)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_a_browser_draws_every_chart_of_several_runs(several: list[Reported], tmp_path: Path) -> None:
+    text = comparison_page(several, ["a doubt"], settings_grid(["a", "b"], [{"seed": 0}, {"seed": 1}]))
+    browse(text, {"accuracy", "curves", "recall"}, tmp_path, "390,9000")

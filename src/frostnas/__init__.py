@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BlockSpec,
         ExportReport,
         HeadSpec,
+        LadderResult,
         LatencyTable,
         LayerSpec,
         NetResult,
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
         TrainResult,
         load,
     )
+    from frostnas.config import Config
+    from frostnas.config.compose import compose_config
     from frostnas.deploy.loaded import Int8Model, load_int8
     from frostnas.errors import InputError
     from frostnas.nets import Net, create_model, load_weights
+    from frostnas.pipeline.functions import export, ladder, profile_latency, run, search_block, search_net, train
+    from frostnas.report.grids import RunSummary
 
 _HOMES = {
     "frostnas.artifacts": (
@@ -34,6 +39,7 @@ _HOMES = {
         "BlockSpec",
         "ExportReport",
         "HeadSpec",
+        "LadderResult",
         "LatencyTable",
         "LayerSpec",
         "NetResult",
@@ -42,31 +48,54 @@ _HOMES = {
         "TrainResult",
         "load",
     ),
+    "frostnas.config": ("Config",),
+    "frostnas.config.compose": ("compose_config",),
     "frostnas.deploy.loaded": ("Int8Model", "load_int8"),
     "frostnas.errors": ("InputError",),
     "frostnas.nets": ("Net", "create_model", "load_weights"),
+    "frostnas.pipeline.functions": (
+        "export",
+        "ladder",
+        "profile_latency",
+        "run",
+        "search_block",
+        "search_net",
+        "train",
+    ),
+    "frostnas.report.grids": ("RunSummary",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BlockResult",
     "BlockSpec",
+    "Config",
     "ExportReport",
     "HeadSpec",
     "InputError",
     "Int8Model",
+    "LadderResult",
     "LatencyTable",
     "LayerSpec",
     "Net",
     "NetResult",
     "NetSpec",
+    "RunSummary",
     "StemSpec",
     "TrainResult",
     "__version__",
+    "compose_config",
     "create_model",
+    "export",
+    "ladder",
     "load",
     "load_int8",
     "load_weights",
+    "profile_latency",
+    "run",
+    "search_block",
+    "search_net",
+    "train",
 ]
 
 

@@ -26,6 +26,10 @@ RunAndOverrides = Annotated[
     list[str] | None,
     _words("PATH|KEY=VALUE", "A run directory (default: run_dir), then Hydra overrides."),
 ]
+RunsAndOverrides = Annotated[
+    list[str] | None,
+    _words("PATH...|KEY=VALUE", "Run directories (default: run_dir); several are compared. Then Hydra overrides."),
+]
 PathAndOverrides = Annotated[
     list[str] | None,
     _words("PATH|KEY=VALUE", "A run directory or an exported .onnx file (default: run_dir), then Hydra overrides."),
@@ -157,13 +161,16 @@ def evaluate(
 
 @app.command(epilog="Example: frostnas report runs/photos")
 def report(
-    overrides: RunAndOverrides = None,
+    overrides: RunsAndOverrides = None,
     out: Folder = None,
     cfg: Cfg = False,
     json: Json = False,
     config_dir: ConfigDir = None,
 ) -> None:
-    """One HTML file of a run: what was promised, what was measured, its plots. Writes report.html."""
+    """One HTML file of a run: what was promised, what was measured, its plots. Writes report.html.
+
+    Several runs: side by side, as comparison.html in the folder that they lie in.
+    """
     execute("report", overrides or [], Options(cfg, json, config_dir=config_dir, out=out))
 
 

@@ -42,7 +42,8 @@ class Options:
     """`profile-latency`: the bundle to write; `evaluate`, `report`: the folder for their files."""
 
 
-Work = Callable[["Config", Sequence[str], Path | None], "Outcome"]
+Work = Callable[["Config", Sequence[str], Sequence[Path]], "Outcome"]
+"""Of the config, the overrides that it was composed of, and the paths beside them."""
 
 
 def execute(command: str, words: Sequence[str], options: Options) -> None:
@@ -83,7 +84,8 @@ def _predict(words: Sequence[str], options: Options) -> None:
 def _once(command: str, words: Sequence[str], options: Options) -> None:
     from frostnas.config.compose import compose_config, to_yaml
 
-    overrides, path = _split(command, words)
+    overrides, paths = _split(command, words)
+    path = _first(paths)
     config = compose_config(overrides, Path(options.config_dir) if options.config_dir else None)
     if command == PROFILE and (options.out or path):
         from frostnas.cli.bundle import on_its_way
@@ -95,7 +97,7 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
     else:
         work = _work(command, options)
         _working()
-        _show(work(config, overrides, path), options)
+        _show(work(config, overrides, paths), options)
 
 
 def _of_run(
@@ -113,8 +115,8 @@ def _of_run(
     return with_data_of_run(config, overrides, folder)
 
 
-def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Overrides, and the one path of `evaluate PATH`, `report PATH`, `status PATH` or `profile-latency import PATH`.
+def _split(command: str, words: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Overrides, and the paths of `report PATH...`, `evaluate PATH`, `status PATH` or `profile-latency import PATH`.
 
     What lies on the disk is a path, whatever signs are in its name.
     """
@@ -125,9 +127,9 @@ def _split(command: str, words: Sequence[str]) -> tuple[list[str], Path | None]:
     paths = [word for word in words if (wanted and _exists(word)) or not ("=" in word or word.startswith("~"))]
     if imports and not paths:
         raise InputError("import: expected the results.json that a bundle's agent wrote")
-    if len(paths) > wanted:
+    if len(paths) > wanted and command != "report":
         raise InputError(f"{paths[-1]}: expected KEY=VALUE")
-    return [word for word in words if word not in paths], Path(paths[0]).expanduser() if paths else None
+    return [word for word in words if word not in paths], [Path(path).expanduser() for path in paths]
 
 
 def _exists(word: str) -> bool:
@@ -147,15 +149,15 @@ def _work(command: str, options: Options) -> Work:
         case "evaluate":
             from frostnas.cli.evaluate import evaluate
 
-            return lambda config, overrides, path: evaluate(config, overrides, path, _folder(options))
+            return lambda config, overrides, paths: evaluate(config, overrides, _first(paths), _folder(options))
         case "report":
             from frostnas.cli.report import report
 
-            return lambda config, _, path: report(config, path, _folder(options))
+            return lambda config, _, paths: report(config, paths, _folder(options))
         case "status":
             from frostnas.cli.status import status
 
-            return lambda config, _, path: status(config, path)
+            return lambda config, _, paths: status(config, _first(paths))
         case "doctor":
             from frostnas.cli.doctor import doctor
 
@@ -168,6 +170,10 @@ def _work(command: str, options: Options) -> Work:
             from frostnas.cli.run import stage
 
             return lambda config, _, __: stage(command, config, _console(options), options.quiet, options.force)
+
+
+def _first(paths: Sequence[Path]) -> Path | None:
+    return paths[0] if paths else None
 
 
 def _folder(options: Options) -> Path | None:
@@ -214,9 +220,9 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
     from frostnas.config.compose import check_sweep, typed
     from frostnas.config.groups import CONFIG_NAME, conf_dir
 
-    overrides, path = _split(command, words)
-    if options.out or path:
-        raise InputError(f"--multirun: expected neither {'--out' if options.out else path} with it")
+    overrides, paths = _split(command, words)
+    if options.out or paths:
+        raise InputError(f"--multirun: expected neither {'--out' if options.out else paths[0]} with it")
     swept = check_sweep(overrides, Path(options.config_dir) if options.config_dir else None)
 
     work = _work(command, options)
@@ -226,7 +232,7 @@ def _sweep(command: str, words: Sequence[str], options: Options) -> None:
         config = typed(composed)
         config.run_dir = HydraConfig.get().runtime.output_dir
         given = list(HydraConfig.get().overrides.task)
-        _show(work(_of_run(command, config, given, None), given, None), options)
+        _show(work(_of_run(command, config, given, None), given, []), options)
 
     sys.argv = [f"frostnas {command}", "--multirun", *swept]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a job's exception reaches us as it is

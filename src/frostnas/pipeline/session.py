@@ -58,12 +58,15 @@ class Start(NamedTuple):
 class Session:
     """What the stages of one command share; inputs are loaded once, on first use."""
 
-    def __init__(self, config: Config, workspace: Workspace, net: NetSpec | None = None) -> None:
-        """Args: net: the network, where it is not what `net=` says."""
+    def __init__(
+        self, config: Config, workspace: Workspace, net: NetSpec | None = None, block: BlockSpec | None = None
+    ) -> None:
+        """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
+        self._block = block
         self._said_threads = False
         seed_all(config.seed)
 
@@ -93,6 +96,9 @@ class Session:
     def block(self) -> BlockSpec:
         """`block=`: a block.json, a named block, else the run's own block.json, else the Frost bottleneck."""
         given = self.config.block
+        if self._block is not None:
+            check_block(self._block)
+            return self._block
         if given is None and not self.path(BLOCK).exists():
             return NAMED_BLOCKS["frost"]
         if given is None:
@@ -190,7 +196,7 @@ class Session:
         train = self.config.train
         if train.weights is not None:
             return Start(train.weights, identity(train.weights, "train.weights"), "train.weights")
-        if not train.inherit or self._net_json is None or self._net_result is None:
+        if not train.inherit or self._net is not None or self._net_json is None or self._net_result is None:
             return None
         digest = self._net_result.weights_sha256
         if digest is None:

@@ -2,115 +2,52 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
-from frostnas.artifacts import Inspection, LatencyTable, NetResult, NetSpec, ParetoRow
+from frostnas.artifacts import Inspection, LatencyTable, NetSpec
+from frostnas.report.accuracy_chart import accuracy_chart, pareto_rows, points
+from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, HEIGHT, RED, ROW, Figure, Values, chart, figure, rows_of
 from frostnas.report.grids import RunSummary, layer_text
 
-BLUE, GREY, RED, GREEN, AMBER = "#3b82f6", "#8b949e", "#e5484d", "#2e9e5b", "#d98a00"  # seen on white and on black
-HEIGHT, ROW = 300, 16  # of a chart and of one layer's row, pixels
 MOST_CLASSES = 40  # of a confusion matrix that can be read
 GOOD_DB, POOR_DB = 20.0, 10.0  # a noise of a tenth and of a third of the signal's amplitude
 
 PANELS = (("loss", "~g"), ("top-1", ".0%"), ("learning rate", "~g"))
 
-Values = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One chart and what it shows."""
-
-    name: str
-    """Its element's id."""
-    caption: str
-    spec: dict[str, Any]
-    """Vega-Lite, with its data."""
-
 
 def figures(run: RunSummary, folder: Path, inspection: Inspection | None) -> dict[str, list[Figure]]:
     """The charts of each stage's section, as far as the run has come, by the artifact's kind."""
     found: dict[str, list[Figure]] = {}
-    if run.net is not None and (rows := pareto_rows(folder / "pareto.csv")):
-        found["net"] = [_figure("pareto", "Accuracy against INT8 latency", pareto_chart(run, rows))]
+    values = points(run, pareto_rows(folder / "pareto.csv"))
+    if len(values) > 1:
+        drawn = accuracy_chart(values, run.net.budget_ms if run.net is not None else None)
+        found["net" if run.net is not None else "ladder"] = [
+            figure("accuracy", "Accuracy on validation images against INT8 latency", drawn)
+        ]
     if run.latency is not None and run.latency.networks:
         caption = "Whole networks: what the table predicts and what was measured; on the line they are equal"
-        found["latency"] = [_figure("prediction", caption, prediction_chart(run.latency))]
+        found["latency"] = [figure("prediction", caption, prediction_chart(run.latency))]
     if run.train is not None:
-        curves = _curves(folder / "metrics" / "train.csv")
+        curves = curve_rows(folder / "metrics" / "train.csv")
         found["train"] = [
-            _figure(f"curve{number}", f"Training: {panel}", curve_chart(curves, panel, form))
+            figure(f"curve{number}", f"Training: {panel}", curve_chart(curves, panel, form))
             for number, (panel, form) in enumerate(PANELS if curves else ())
         ]
         if run.latency is not None and run.latency.covers(run.train.net):
-            chart = time_chart(run.train.net, run.latency)
-            found["train"].append(_figure("time", "Where the predicted latency goes, part by part", chart))
+            drawn = time_chart(run.train.net, run.latency)
+            found["train"].append(figure("time", "Where the predicted latency goes, part by part", drawn))
     if run.export is not None and inspection is not None:
         few = f"on {inspection.layer_images} test images"
         found["export"] = [
-            _figure("health", f"Signal to noise of each layer, INT8 against FP32, {few}", health_chart(inspection)),
-            _figure("ranges", f"Each layer's integer grid and the activations in it, {few}", range_chart(inspection)),
-            _figure("confusion", "What the INT8 network names the test images", confusion_chart(inspection)),
+            figure("health", f"Signal to noise of each layer, INT8 against FP32, {few}", health_chart(inspection)),
+            figure("ranges", f"Each layer's integer grid and the activations in it, {few}", range_chart(inspection)),
+            figure("confusion", "What the INT8 network names the test images", confusion_chart(inspection)),
         ]
     return found
-
-
-def pareto_rows(path: Path) -> list[ParetoRow]:
-    """The rows of `pareto.csv`; none where there is no file."""
-    return [
-        ParetoRow(
-            row["network"],
-            float(row["latency_ms"]),
-            float(row["top1"]),
-            *(row[name] == "True" for name in ("on_front", "picked", "measured", "alone")),
-        )
-        for row in _rows(path)
-    ]
-
-
-def pareto_chart(run: RunSummary, rows: Sequence[ParetoRow]) -> Any:
-    """Scored networks, their front, the budget, the pick, named networks, and the exported network as measured."""
-    assert run.net is not None
-    net = run.net
-    values: Values = [_point(row, net) for row in rows]
-    values.append({"kind": "pick", "name": net.net.name, "ms": net.predicted_ms, "top1": net.top1})
-    if run.export is not None:
-        exported = {"kind": "exported, measured", "name": run.export.int8.path}
-        values.append({**exported, "ms": run.export.int8.latency_ms_p50, "top1": run.export.int8.top1})
-    kinds = {"scored": GREY, "front": BLUE, "pick": RED, "named network": GREEN, "exported, measured": AMBER}
-    shapes = ["circle", "circle", "diamond", "square", "triangle-up"]
-    base = _chart(values).encode(
-        x=alt.X("ms:Q", title="INT8 latency, ms", scale=alt.Scale(zero=False, nice=True)),
-        y=alt.Y("top1:Q", title="top-1", axis=alt.Axis(format=".0%"), scale=alt.Scale(zero=False)),
-    )
-    scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    points = base.mark_point(filled=True, size=70, opacity=0.9).encode(
-        color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", columns=2)),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=shapes), legend=alt.Legend(title=None)),
-        tooltip=[
-            alt.Tooltip("kind:N"),
-            alt.Tooltip("name:N", title="network"),
-            alt.Tooltip("ms:Q", title="ms", format=".4f"),
-            alt.Tooltip("top1:Q", title="top-1", format=".2%"),
-        ],
-    )
-    front = base.transform_filter("datum.kind == 'front'").mark_line(interpolate="step-after", color=BLUE)
-    budget = _chart([{"ms": net.budget_ms, "name": "budget"}]).mark_rule(color=RED, strokeDash=[5, 4])
-    rule = budget.encode(x="ms:Q", tooltip=[alt.Tooltip("name:N"), alt.Tooltip("ms:Q", format=".4f")])
-    return alt.layer(rule, front, points)
-
-
-def _point(row: ParetoRow, net: NetResult) -> dict[str, Any]:
-    own = row.measured and row.network == net.net.name
-    kind = "pick" if own else "named network" if row.measured else "front" if row.on_front else "scored"
-    name = f"{row.network}, trained alone" if row.alone else row.network
-    return {"kind": kind, "name": name, "ms": row.latency_ms, "top1": row.top1}
 
 
 def prediction_chart(table: LatencyTable) -> Any:
@@ -128,10 +65,10 @@ def prediction_chart(table: LatencyTable) -> Any:
     line: Values = [{"predicted": end, "measured": end} for end in (min(ends), max(ends))]
     x = alt.X("predicted:Q", title="predicted, ms", scale=alt.Scale(zero=False))
     y = alt.Y("measured:Q", title="measured, ms", scale=alt.Scale(zero=False))
-    equal = _chart(line).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+    equal = chart(line).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
     scale = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
     points = (
-        _chart(values)
+        chart(values)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=x,
@@ -152,7 +89,7 @@ def curve_chart(values: Values, panel: str, form: str) -> Any:
     """One kind of figure over the epochs."""
     scale = alt.Scale(zero=panel != "top-1")
     return (
-        _chart([value for value in values if value["panel"] == panel])
+        chart([value for value in values if value["panel"] == panel])
         .mark_line(point=alt.OverlayMarkDef(size=25))
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1)),
@@ -181,7 +118,7 @@ def time_chart(net: NetSpec, table: LatencyTable) -> Any:
         for name, one in zip(names, parts, strict=True)
     ]
     return (
-        _chart(values)
+        chart(values)
         .mark_bar(color=BLUE)
         .encode(
             x=alt.X("share:Q", title="share of the latency", axis=alt.Axis(format=".0%")),
@@ -205,7 +142,7 @@ def health_chart(inspection: Inspection) -> Any:
     ]
     scale = alt.Scale(domain=["good", "fair", "poor"], range=[GREEN, AMBER, RED])
     return (
-        _chart(values)
+        chart(values)
         .mark_bar()
         .encode(
             x=alt.X("snr:Q", title="signal to noise, dB"),
@@ -238,7 +175,7 @@ def range_chart(inspection: Inspection) -> Any:
         }
         for one in inspection.layers
     ]
-    base = _chart(values).encode(
+    base = chart(values).encode(
         y=alt.Y("layer:N", sort=None, title=None),
         tooltip=[
             "layer:N",
@@ -278,7 +215,7 @@ def confusion_chart(inspection: Inspection) -> Any:
         if cell.true in shown and cell.named in shown
     ]
     return (
-        _chart(values)
+        chart(values)
         .mark_rect()
         .encode(
             x=alt.X("named:N", sort=names, scale=alt.Scale(domain=names), title="named"),
@@ -290,9 +227,9 @@ def confusion_chart(inspection: Inspection) -> Any:
     )
 
 
-def _curves(path: Path) -> Values:
+def curve_rows(path: Path) -> Values:
     """`metrics/train.csv` as one row per panel, series and epoch."""
-    return [one for row in _rows(path) for one in _of_epoch(row)]
+    return [one for row in rows_of(path) for one in _of_epoch(row)]
 
 
 def _of_epoch(row: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -310,23 +247,3 @@ def _of_epoch(row: dict[str, str]) -> Iterator[dict[str, Any]]:
             "phase": row["phase"],
             "value": float(row[column]),
         }
-
-
-def _chart(values: Values) -> Any:
-    """A chart of rows, without marks; what altair makes of it has types that no checker follows."""
-    return alt.Chart(alt.InlineData(values=values))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _figure(name: str, caption: str, chart: Any) -> Figure:
-    """A chart as wide as the page lets it be, without a background of its own."""
-    height = HEIGHT if chart.height is alt.Undefined else chart.height
-    chart = chart.properties(width="container", height=height)
-    spec: dict[str, Any] = chart.configure(background="transparent").configure_view(stroke=None).to_dict()
-    return Figure(name, caption, spec)

@@ -18,6 +18,9 @@ from frostnas.artifacts import (
     NetSpec,
     TrainResult,
 )
+from frostnas.report.units import kib as _kib
+from frostnas.report.units import ms as _ms
+from frostnas.report.units import percent as _percent
 
 Rows = list[tuple[str, ...]]
 
@@ -43,6 +46,16 @@ class RunSummary:
     net: NetResult | None = None
     train: TrainResult | None = None
     export: ExportReport | None = None
+    ladder: LadderResult | None = None
+
+    @property
+    def cpu(self) -> str:
+        """The machine that latencies are of; empty where no artifact names one."""
+        if self.latency is not None:
+            return self.latency.host.cpu
+        if self.net is not None:
+            return self.net.cpu
+        return self.ladder.cpu if self.ladder is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +68,6 @@ class ZooRow:
     params: int
     macs: int
     latency_ms: float | None
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction:.2%}"
-
-
-def _ms(value: float | None) -> str:
-    return "not predicted" if value is None else f"{value:.3f} ms"
-
-
-def _kib(size_bytes: int) -> str:
-    return f"{size_bytes / 1024:.1f} KiB"
 
 
 def block_text(block: BlockSpec) -> str:

@@ -1,24 +1,30 @@
-"""A run as one HTML file that opens offline: its grids, its plots and what speaks against them."""
+"""Runs as one HTML file that opens offline: their grids, their plots and what speaks against them."""
 
 from __future__ import annotations
 
 import base64
 import logging
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from frostnas.artifacts import Artifact, Inspection
+from frostnas.report.comparison import summary_grid
 from frostnas.report.grids import Grid, RunSummary, artifact_grids, layers_grid, run_grid
+from frostnas.report.reported import Reported
 from frostnas.version import __version__
 
 if TYPE_CHECKING:
-    from frostnas.report.charts import Figure
+    from frostnas.report.drawing import Figure
 
 log = logging.getLogger(__name__)
-DRAWN = ("pareto.svg", "training.png", "model.int8.confusion.png")  # what charts show, too
+DRAWN = ("pareto.svg", "ladder.png", "training.png", "model.int8.confusion.png")  # what charts show, too
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -52,48 +58,72 @@ class Shown:
     right: bool
 
 
-def page(run: RunSummary, folder: Path, doubts: list[str], config: str, inspection: Inspection | None = None) -> str:
-    """The whole page; pictures are those that lie in ``folder``, charts are drawn by what it carries itself.
+def page(one: Reported) -> str:
+    """A run; pictures are those that lie in its folder, charts are drawn by what the page carries itself."""
+    charts: dict[str, list[Figure]] = {}
+    if bundle := _bundle():
+        from frostnas.report.charts import figures
 
-    Args:
-        doubts: what else speaks against trusting the run, beside the warnings of its artifacts.
-        config: the resolved config as YAML.
-        inspection: what the export saw of the network.
-    """
-    block, latency = run.block, run.latency
-    warnings = [
-        *doubts,
-        *(f"block.json: {one}" for one in (block.warnings if block is not None else ())),
-        *(f"latency.json: {one}" for one in (latency.warnings if latency is not None else ())),
-        *(f"train.json: {one}" for one in (run.train.warnings if run.train is not None else ())),
-    ]
-    templates = Environment(loader=PackageLoader("frostnas.report"), autoescape=True, undefined=StrictUndefined)
-    charts, bundle = _charts(run, folder, inspection)
-    return templates.get_template("page.html").render(
-        bundle=bundle,
-        specs={figure.name: figure.spec for some in charts.values() for figure in some},
-        shown=_shown(inspection) if inspection is not None else [],
-        title=folder.name,
-        version=__version__,
-        summary=run_grid(run, folder),
-        warnings=warnings,
-        sections=_sections(run, folder, charts),
-        config=config,
+        charts = figures(one.run, one.folder, one.inspection)
+    return _rendered(
+        "page.html",
+        bundle,
+        [figure for some in charts.values() for figure in some],
+        title=one.name,
+        shown=_shown(one.inspection) if one.inspection is not None else [],
+        summary=run_grid(one.run, one.folder),
+        warnings=one.warnings,
+        sections=_sections(one.run, one.folder, charts),
+        config=one.settings,
     )
 
 
-def _charts(run: RunSummary, folder: Path, inspection: Inspection | None) -> tuple[dict[str, list[Figure]], str]:
-    """The charts by section and the JavaScript that draws them; nothing without the extra `report`."""
-    try:
-        import vl_convert
+def comparison_page(runs: Sequence[Reported], doubts: Sequence[str], settings: Grid) -> str:
+    """Several runs side by side.
 
-        from frostnas.report.charts import figures
-    except ModuleNotFoundError as error:
-        log.warning("the report has no charts: %s; `pip install 'frostnas[report]'` brings what draws them", error)
-        return {}, ""
-    charts = figures(run, folder, inspection)
-    bundle = vl_convert.javascript_bundle()
-    return charts, bundle if any(charts.values()) else ""
+    Args:
+        doubts: what speaks against comparing them.
+        settings: those that differ.
+    """
+    charts: list[Figure] = []
+    if bundle := _bundle():
+        from frostnas.report.comparison_charts import comparison_figures
+
+        charts = comparison_figures(runs)
+    return _rendered(
+        "comparison.html",
+        bundle,
+        charts,
+        title=f"{len(runs)} runs",
+        summary=summary_grid(runs),
+        warnings=[*doubts, *(f"{one.name}: {said}" for one in runs for said in one.warnings)],
+        shown=[(one.name, _shown(one.inspection)) for one in runs if one.inspection is not None],
+        settings=settings,
+    )
+
+
+def _rendered(template: str, bundle: str, figures: Sequence[Figure], **values: Any) -> str:
+    templates = Environment(loader=PackageLoader("frostnas.report"), autoescape=True, undefined=StrictUndefined)
+    specs = {figure.name: figure.spec for figure in figures}
+    drawn = {"figures": figures, "bundle": bundle if specs else "", "specs": specs}
+    return templates.get_template(template).render(version=__version__, **drawn, **values)
+
+
+def _bundle() -> str:
+    """The JavaScript that draws charts; empty, with a warning, where it cannot be had.
+
+    A process of its own writes it: V8 ends the process that it is in where `ulimit -v` leaves it too little.
+    """
+    if lacking := [name for name in ("altair", "vl_convert") if find_spec(name) is None]:
+        said = f"{' and '.join(lacking)} not installed; `pip install 'frostnas[report]'` brings what draws them"
+        log.warning("the report has no charts: %s", said)
+        return ""
+    code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        log.warning("the report has no charts: vl-convert ended with status %d; see `ulimit -v`", done.returncode)
+        return ""
+    return done.stdout
 
 
 def _shown(inspection: Inspection) -> list[Shown]:
@@ -119,6 +149,7 @@ def _sections(run: RunSummary, folder: Path, charts: dict[str, list[Figure]]) ->
         ),
         ("Latency table", run.latency, [], {}),
         ("Network search", run.net, [], {"pareto.svg": "Accuracy in the supernet against predicted latency"}),
+        ("Ladder", run.ladder, [], {"ladder.png": "Accuracy against measured latency at several image sizes"}),
         (
             "Training",
             run.train,
@@ -136,7 +167,7 @@ def _sections(run: RunSummary, folder: Path, charts: dict[str, list[Figure]]) ->
             [*artifact_grids(value, folder / f"{value.KIND}.json"), *more],
             _pictures(
                 folder,
-                {name: text for name, text in captions.items() if not (charts.get(value.KIND) and name in DRAWN)},
+                {name: text for name, text in captions.items() if not (name in DRAWN and charts.get(value.KIND))},
             ),
             charts.get(value.KIND, []),
         )

@@ -1,0 +1,62 @@
+"""`frostnas report` on several runs: where the page goes, what it says against comparing them, what is refused."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from frostnas.artifacts import LadderResult, Provenance, TrainResult, load, save
+from tests.in_process import done, refused
+from tests.made_run import make_run
+from tests.report_parts import made_ladder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    made = [make_run(folder / name, seed) for seed, name in enumerate(("first", "second"))]
+    for run in made:
+        stored = load(run / "train.json", TrainResult)
+        images = Provenance(split=stored.value.split, images=stored.value.images)
+        save(run / "train.json", stored.value, images, stored.files)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds."""
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+
+
+def test_several_runs_become_one_page_in_the_folder_above_them(runs: list[Path]) -> None:
+    page = runs[0].parent / "comparison.html"
+    assert f"wrote {page}" in done("report", *runs)
+    text = page.read_text()
+    assert '<th class="words">first</th><th class="words">second</th>' in text
+    assert '<td class="words">seed</td><td class="words">0</td><td class="words">1</td>' in text
+    assert "other images" not in text
+
+
+def test_accuracies_of_other_images_are_not_compared_without_a_word(runs: list[Path], tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other")
+    stored = load(other / "train.json", TrainResult)
+    split = load(runs[0] / "train.json", TrainResult).value.split
+    images = Provenance(split=replace(split, seed=7), images=stored.value.images)
+    save(other / "train.json", stored.value, images, stored.files)
+    done("report", runs[0], other, "--out", tmp_path)
+    said = "its accuracy is of other images than that of "
+    assert said in (tmp_path / "comparison.html").read_text()
+
+
+def test_a_run_that_is_named_twice_is_refused(runs: list[Path]) -> None:
+    assert "named twice; expected different runs" in refused("report", runs[0], runs[0].parent / "." / "first")
+
+
+def test_a_ladder_alone_can_be_reported(tmp_path: Path) -> None:
+    save(tmp_path / "ladder.json", made_ladder(), Provenance())
+    assert load(tmp_path / "ladder.json", LadderResult).value.rungs
+    done("report", tmp_path)
+    assert "efficientnet_lite0 on a CPU" in (tmp_path / "report.html").read_text()
