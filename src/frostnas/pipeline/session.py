@@ -38,6 +38,7 @@ from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
@@ -107,7 +108,8 @@ class Session:
     def space(self) -> NetworkSpace:
         """The network space for this block, image size and number of classes."""
         images = self.data.format
-        return NetworkSpace(self.config.space.network, self.block, images.image_size, len(images.classes))
+        sizes = [images.image_size]
+        return NetworkSpace(from_scratch(self.config.space.network, self.block, sizes, len(images.classes)))
 
     @cached_property
     def table(self) -> LatencyTable:
@@ -241,7 +243,7 @@ class Session:
         distill = self.config.search_net.distill
         with speaking_of("search_net.distill"):
             teacher = self._ready(load_teacher(distill, self.data.format), mixed=False)
-        return Lesson(teacher, distill, self.data.format.image_size) if teacher is not None else None
+        return Lesson(teacher, distill) if teacher is not None else None
 
     def _ready(self, teacher: Teacher | None, mixed: bool) -> nn.Module | None:
         """On the device; asked once for each image where the same pixels come again."""

@@ -80,7 +80,7 @@ def _search_net(session: Session, work: Work) -> NetResult:
     named = baseline_specs(session)
     data, lesson = session.data_to_search, session.lesson
     found = search_net.search(
-        session.config, data, session.block, targets, session.workspace, work.identity, lesson=lesson
+        session.config, data, session.space, targets, session.workspace, work.identity, lesson=lesson
     )
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
     results = [replace(one.result, block=session.block) for one in found]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from torch import Tensor
 
-from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow
+from frostnas.artifacts import LatencyTable, NetResult, ParetoRow
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
@@ -52,24 +52,24 @@ class FoundNet(NamedTuple):
 
 
 def run(
-    config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace, identity: str
+    config: Config, data: Splits, space: NetworkSpace, table: LatencyTable, workspace: Workspace, identity: str
 ) -> FoundNet:
-    """Search the network space of ``block`` under `budget`; an interrupted run of the same identity goes on.
+    """Search ``space`` under `budget`; an interrupted run of the same identity goes on.
 
     Args:
         identity: of everything that the result depends on.
 
     Raises:
-        InputError: no network fits the budget, the space makes no network, or the table does not hold it.
+        InputError: no network fits the budget, or the table does not hold the space.
         TrainingError: the loss or an activation is not a finite number.
     """
-    return search(config, data, block, [Goal(table, config.budget)], workspace, identity)[0]
+    return search(config, data, space, [Goal(table, config.budget)], workspace, identity)[0]
 
 
 def search(
     config: Config,
     data: Splits,
-    block: BlockSpec,
+    space: NetworkSpace,
     targets: Sequence[Goal],
     workspace: Workspace,
     identity: str,
@@ -84,13 +84,13 @@ def search(
         lesson: what the supernet learns besides the labels.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, block, targets, workspace, identity, world, lesson)
+        return _search(config, data, space, targets, workspace, identity, world, lesson)
 
 
 def _search(
     config: Config,
     data: Splits,
-    block: BlockSpec,
+    space: NetworkSpace,
     targets: Sequence[Goal],
     workspace: Workspace,
     identity: str,
@@ -102,7 +102,6 @@ def _search(
     _check_alone(search)
     seed_all(recipe.seed)
     start = time.monotonic()
-    space = NetworkSpace(config.space.network, block, data.format.image_size, len(data.format.classes))
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)

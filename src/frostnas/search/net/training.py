@@ -14,7 +14,6 @@ from frostnas.engine import Part, Qat, Recipe
 from frostnas.engine.distill import Lesson, distilled
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import synchronise
-from frostnas.resize import resized
 from frostnas.search.net.policy import Policy
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import Arch
@@ -65,7 +64,7 @@ class SupernetTrainer(Qat):
             return Part.of(partial(self.model, pixels, arch), labels)
 
         def forward() -> tuple[Tensor, Tensor]:
-            logits = self.model(resized(pixels, lesson.size), arch)
+            logits = self.model(pixels, arch)
             loss = F.cross_entropy(logits, labels)
             return distilled(loss, logits, lesson.teacher, pixels, lesson.config), logits
 
