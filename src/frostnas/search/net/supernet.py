@@ -66,6 +66,14 @@ class Supernet(nn.Module):
             self.shared[_layer(edge)].bind(block)  # type: ignore[operator]
         return block
 
+    def candidates_of(self, stage: int, layer: int) -> list[nn.Module]:
+        """All candidates of one place."""
+        return [block for name, block in self.candidates.items() if name.startswith(f"{stage}_{layer}_")]
+
+    def shared_of(self, stage: int, layer: int) -> SharedWeights | None:
+        """What the candidates of one place have in common."""
+        return self.shared[f"{stage}_{layer}"] if self.shared else None  # type: ignore[return-value]
+
     def path(self, arch: Arch) -> nn.ModuleList:
         """Every module that the path runs, shared ones included."""
         blocks = [block for edge in self.space.to_path(arch) if (block := self.candidate(edge)) is not None]
