@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frostnas.artifacts import NetSpec, Normalisation, TrainResult, load
-from frostnas.config import ParentConfig
+from frostnas.config import Config, ParentConfig
 from frostnas.errors import InputError
 from frostnas.nets import Net, Weights, libraries, load_weights, read_weights, zoo_family, zoo_names, zoo_spec
 from frostnas.nets.weights import identity, recognised
 from frostnas.pipeline.trained import TRAIN, WEIGHTS
 from frostnas.quant import Scheme
 
+FOLDER = "parent"
+"""In the run directory: the run that trains it on the run's images."""
 NET_KEY, WEIGHTS_KEY = "parent.net", "parent.weights"
 
 
@@ -30,11 +32,10 @@ class Parent:
     normalisation: Normalisation | None
     """What it expects; None where its weights do not say."""
 
-    def live(self, classes: int, image_size: int, scheme: Scheme) -> Net:
-        """In floating point, with its own classifier or, for other classes, a fresh one."""
+    def live(self, classes: int, image_size: int, scheme: Scheme) -> tuple[Net, bool]:
+        """In floating point, and whether its classifier is its own: for other classes it is a fresh one."""
         net = Net(self.spec.with_classes(classes).at_size(image_size), scheme)
-        load_weights(net, self.weights, new_classifier=True)
-        return net
+        return net, load_weights(net, self.weights, new_classifier=True)
 
 
 def read_parent(config: ParentConfig) -> Parent | None:
@@ -68,6 +69,15 @@ def read_parent(config: ParentConfig) -> Parent | None:
     trained, path = load(Path(given) / TRAIN, TrainResult).value, Path(given) / WEIGHTS
     own = Normalisation(trained.images.mean, trained.images.std)
     return Parent(trained.net, read_weights(str(path), NET_KEY), str(path), trained.weights_sha256, own)
+
+
+def taught_by_parent(config: Config) -> Config:
+    """``config`` with the parent as the teacher of the final training too, where it is trained on the run's images."""
+    distill = config.train.distill
+    if config.parent.net is None or not config.parent.epochs or distill.teacher is not None or config.net is not None:
+        return config
+    teacher = str(Path(config.run_dir) / FOLDER)
+    return replace(config, train=replace(config.train, distill=replace(distill, teacher=teacher)))
 
 
 def _of(spec: NetSpec, weights: Weights, given: str) -> Parent:

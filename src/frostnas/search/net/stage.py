@@ -18,6 +18,7 @@ from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, 
 from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World, joined
 from frostnas.errors import InputError
+from frostnas.nets import Net
 from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
@@ -75,6 +76,7 @@ def search(
     identity: str,
     *,
     lesson: Lesson | None = None,
+    parent: Net | None = None,
 ) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
 
@@ -82,9 +84,10 @@ def search(
 
     Args:
         lesson: what the supernet learns besides the labels.
+        parent: the network that ``space`` is cut out of; all candidates start from their parts of it.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, space, targets, workspace, identity, world, lesson)
+        return _search(config, data, space, targets, workspace, identity, world, lesson, parent)
 
 
 def _search(
@@ -96,6 +99,7 @@ def _search(
     identity: str,
     world: World,
     lesson: Lesson | None,
+    parent: Net | None,
 ) -> list[FoundNet]:
     search, recipe = config.search_net, Recipe.of(config, "search_net")
     recipe.check_shares(world)
@@ -105,7 +109,7 @@ def _search(
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    work = Work(recipe, search, data, workspace, identity, world, lesson)
+    work = Work(recipe, search, data, workspace, identity, world, lesson, parent)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
     else:
