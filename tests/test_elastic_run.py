@@ -51,7 +51,9 @@ def test_a_parent_and_sizes_become_a_file_that_says_its_size(weights: Path, tmp_
     assert trained.net == net.net and trained.images.image_size == net.net.image_size
     assert OnnxClassifier(tmp_path / report.int8.path).images.image_size == net.net.image_size
     assert load(tmp_path / "parent" / "train.json", TrainResult).value.net.image_size == 24
-    sizes = {int(line.partition("px|")[0]) for line in (tmp_path / "pareto.csv").read_text().splitlines()[1:]}
+    sizes = {
+        int(line.strip('"').partition("px|")[0]) for line in (tmp_path / "pareto.csv").read_text().splitlines()[1:]
+    }
     assert sizes == {16, 24}
     assert net.predicted_ms <= net.budget_ms
 

@@ -7,6 +7,7 @@ import random
 import torch
 
 from frostnas.quant import Scheme
+from frostnas.search.net.policy import Sandwich
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import arch_name, parse_arch
 from tests.search_parts import table_of, tiny
@@ -52,3 +53,12 @@ def test_networks_of_all_sizes_have_one_set_of_weights() -> None:
         sum(p.numel() for p in Supernet(space, Scheme()).parameters()) for space in (tiny(), tiny(sizes=SIZES))
     )
     assert one == all_sizes
+
+
+def test_a_sandwich_holds_the_largest_network_and_others() -> None:
+    space = tiny(sizes=SIZES)
+    steps = [Sandwich(space, 0, 2).paths(0, step) for step in range(20)]
+    assert {len(step) for step in steps} == {3}
+    assert {step[0] for step in steps} == {space.largest}
+    assert space.largest.size == 16 and [len(stage.ops) for stage in space.largest.stages] == [2, 1]
+    assert {arch.size for step in steps for arch in step[1:]} == set(SIZES)

@@ -25,7 +25,7 @@ from frostnas.search.net.budget import Task
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
-from frostnas.search.net.policy import Policy, UniformPaths
+from frostnas.search.net.policy import Policy, Sandwich, UniformPaths
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -141,7 +141,7 @@ def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
     search, space, seed = work.search, tasks[0].space, work.recipe.seed
     supernet = work.fresh(space, share_weights=search.share_weights)
-    policy: Policy = UniformPaths(space, seed)
+    policy: Policy = Sandwich(space, seed, search.sandwich) if search.sandwich else UniformPaths(space, seed)
     if search.strategy is Strategy.gradient:
         steps = batch_count(len(work.data.train), work.recipe.batch_size, shuffled=True)
         policy = GradientPaths(tasks, supernet, work.data.val, search, seed, steps)
