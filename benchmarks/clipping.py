@@ -24,6 +24,7 @@ from frostnas.data import Splits, load
 from frostnas.engine import Recipe, Workspace, keep_freed_memory, pick_device
 from frostnas.nets import NAMED_BLOCKS, zoo_spec
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 RESULTS = Path(__file__).parent / "results" / "clipping.csv"
 KEY = ["data", "lr", "net", "seed", "clip_norm"]
@@ -51,7 +52,7 @@ def main() -> None:
     config = compose_config(given.words)
     data, size = load(config.data, pick_device(config.device)), config.data.image_size
     classes = len(data.format.classes)
-    space = NetworkSpace(config.space.network, NAMED_BLOCKS["frost"], size, classes)
+    space = NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], [size], classes))
     specs = [zoo_spec(name, classes, size) for name in given.nets]
     specs += [space.sample(random.Random(number)) for number in range(given.random)]
     for spec in specs:

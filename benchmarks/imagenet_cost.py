@@ -28,6 +28,7 @@ from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.spaces.block import BlockSpace, parse_block
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "imagenet-cost.md"
@@ -113,7 +114,7 @@ def block_search(config: Config, quantized: float) -> Stage:
 def network_search(config: Config, quantized: float) -> Stage:
     """The supernet's epochs on drawn paths, and the scores of every network that evolution and the front ask for."""
     search = config.search_net
-    space = NetworkSpace(config.space.network, NAMED_BLOCKS["frost"], SIDE, CLASSES)
+    space = NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], [SIDE], CLASSES))
     rng, macs = random.Random(0), cache(ResourceCounter().macs)
     path = fmean(sum(map(macs, space.sample(rng).workloads())) for _ in range(DRAWS))
     training = (search.float_epochs + search.epochs * quantized) * IMAGES * path * TRAIN

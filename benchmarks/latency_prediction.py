@@ -35,6 +35,7 @@ from frostnas.latency.targets import run_agent
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.quant import Scheme
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 HELD_OUT = 30
 FITS = (10, 20, 60)
@@ -177,7 +178,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     arguments = parser.parse_args()
     config = compose_config(["space=[block,network]"])
-    space = NetworkSpace(config.space.network, NAMED_BLOCKS["frost"], arguments.size, 1000)
+    space = NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], [arguments.size], 1000))
     latency = replace(config.latency, rounds=arguments.rounds)
     job, nets = collect(arguments.folder, space, latency, arguments.networks)
     table = pd.concat(

@@ -33,6 +33,7 @@ from frostnas.search.net.task import make_task
 from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 SHARING: dict[str, Strategy] = {"evolution": evolution, "reinforce": reinforce, "random": random_search}
 """Strategies that train their supernet alike, so that one serves them all."""
@@ -48,7 +49,9 @@ class Bench:
         self.config = compose_config(overrides)
         self.data: Splits = load(self.config.data, pick_device(self.config.device))
         images = self.data.format
-        self.space = NetworkSpace(self.config.space.network, BlockSpec(), images.image_size, len(images.classes))
+        self.space = NetworkSpace(
+            from_scratch(self.config.space.network, BlockSpec(), [images.image_size], len(images.classes))
+        )
         self.table = self._table()
         for warning in self.table.warnings:
             print(f"warning: {warning}", flush=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from frostnas.artifacts import BlockSpec, Calibration, Host, LatencyTable, Protocol, Timing, Validation, row_of
 from frostnas.config import Config, NetworkSpaceConfig
 from frostnas.config.compose import compose_config
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 TINY = (
     "data.image_size=8",
@@ -30,7 +32,7 @@ def tiny_config(*overrides: str) -> Config:
 
 
 def space_of(config: Config) -> NetworkSpace:
-    return NetworkSpace(config.space.network, BlockSpec(), config.data.image_size, 10)
+    return NetworkSpace(from_scratch(config.space.network, BlockSpec(), [config.data.image_size], 10))
 
 
 BLOCKS = (
@@ -62,9 +64,10 @@ def table_of(space: NetworkSpace, seed: int = 0) -> LatencyTable:
     )
 
 
-def tiny(block: BlockSpec | None = None, **changes: object) -> NetworkSpace:
+def tiny(block: BlockSpec | None = None, sizes: Sequence[int] = (8,), **changes: object) -> NetworkSpace:
     settings = {
         "stem_channels": 8, "stem_stride": 1, "first_channels": 16, "widths": [16, 24], "depths": [2, 1],
         "strides": [1, 2], "kernels": [3, 5], "expands": [3], "squeezes": [2, 4], "head_channels": 16,
     }  # fmt: skip
-    return NetworkSpace(NetworkSpaceConfig(**(settings | changes)), block or BlockSpec(), 8, 10)  # type: ignore[arg-type]
+    config = NetworkSpaceConfig(**(settings | changes))  # type: ignore[arg-type]
+    return NetworkSpace(from_scratch(config, block or BlockSpec(), sizes, 10))

@@ -22,7 +22,7 @@ NO_DIFFERENCE = {
     "latency.target.port", "latency.target.ssh_config", "latency.target.python", "latency.target.folder",
     "latency.target.patience_s", "latency.target.out", "latency.target.results",
     "budget.others.0.table", "train.weights", "train.distill.teacher", "train.distill.weights",
-    "search_net.distill.teacher", "search_net.distill.weights",
+    "search_net.distill.teacher", "search_net.distill.weights", "parent.net", "parent.weights",
 }  # fmt: skip
 """Where things are, how long to wait for them, and what is hashed by its content."""
 

@@ -27,6 +27,7 @@ from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import Arch, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 from frostnas.search.spaces.trellis import path_cost
 from tests.search_parts import BLOCKS, space_of, table_of, tiny, tiny_config
 from tests.watched import Killed, Watched
@@ -124,7 +125,7 @@ def test_a_score_depends_on_neither_order_nor_former_statistics(data: Splits) ->
 
 
 def test_the_better_score_is_that_of_the_lower_loss() -> None:
-    arch = parse_arch("16:k3e3r4")
+    arch = parse_arch("8px|16:k3e3r4")
     found = [Scored(arch, Score(0.6, -1.2)), Scored(arch, Score(0.5, -1.0)), Scored(arch, Score(0.7, -1.1))]
     assert best_of(found) is found[1]
 
@@ -184,7 +185,7 @@ def test_every_strategy_picks_close_under_the_budget(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", "budget.fraction=0.6")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace, "one")
+        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert result.weights_sha256 == weights_digest(weights)
     assert 0.97 * result.budget_ms <= result.predicted_ms <= result.budget_ms
@@ -201,8 +202,8 @@ def test_random_search_can_train_networks_alone_at_the_supernets_cost(
 ) -> None:
     config = tiny_config("search_net=random", "search_net.alone=2", "search_net.float_epochs=2")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, BlockSpec(), table, workspace, "one")
-        again = net.run(config, data, BlockSpec(), table, workspace, "one")
+        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
+        again = net.run(config, data, space_of(config), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert (again.rows, again.result.weights_sha256) == (rows, weights_digest(weights))
     assert [row.network for row in rows if row.picked] == [result.net.name]
@@ -218,7 +219,7 @@ def test_networks_alone_that_cannot_be_are_refused(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", f"search_net.alone={alone}")
     with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(InputError, match=r"search_net\.alone="):
-        net.run(config, data, BlockSpec(), table, workspace, "one")
+        net.run(config, data, space_of(config), table, workspace, "one")
 
 
 def test_limits_hold_together(table: LatencyTable) -> None:
@@ -263,11 +264,11 @@ def test_a_killed_search_goes_on_to_the_same_network(
     lives: list[None] = [None] * batches
     mortal = replace(data, train=Watched(data.train, lives), val=Watched(data.val, lives))
     with Workspace.open(tmp_path / "whole", quiet=True) as workspace:
-        whole = net.run(config, data, BlockSpec(), table, workspace, "one")
+        whole = net.run(config, data, space_of(config), table, workspace, "one")
     with Workspace.open(tmp_path / "killed", quiet=True, checkpoint_s=0.0) as workspace:
         with pytest.raises(Killed):
-            net.run(config, mortal, BlockSpec(), table, workspace, "one")
-        resumed = net.run(config, data, BlockSpec(), table, workspace, "one")
+            net.run(config, mortal, space_of(config), table, workspace, "one")
+        resumed = net.run(config, data, space_of(config), table, workspace, "one")
     assert resumed[1] == whole[1]
     assert replace(resumed[0], seconds=0.0) == replace(whole[0], seconds=0.0)
     files = [(tmp_path / name / "metrics" / "search-net.csv").read_text() for name in ("whole", "killed")]
@@ -282,15 +283,16 @@ def test_an_impossible_budget_names_the_fastest_network(table: LatencyTable) -> 
 
 
 def test_a_budget_that_only_the_fastest_network_meets_gives_that_network() -> None:
-    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    space = NetworkSpace(from_scratch(NetworkSpaceConfig(), BlockSpec(), [224], 1000))
     table = table_of(space)
     task = make_task(BudgetConfig(fraction=0.0), space, table, 16)
     assert task.latency_ms(task.draw(task.window(), random.Random(0))) == space.fastest(table)[1]
 
 
 def test_a_budget_above_the_slowest_network_is_said(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
+    config = tiny_config("budget.latency_ms=99")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        net.run(tiny_config("budget.latency_ms=99"), data, BlockSpec(), table, workspace, "one")
+        net.run(config, data, space_of(config), table, workspace, "one")
     assert "above the slowest network" in (tmp_path / "frostnas.log").read_text()
 
 
@@ -301,7 +303,7 @@ def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, t
         Goal(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
     ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        found = search(config, replace(data, train=train), BlockSpec(), targets, workspace, "one")
+        found = search(config, replace(data, train=train), space_of(config), targets, workspace, "one")
     assert len(train.seen) == 12 + 1  # of three epochs, and for the statistics of those that are scored
     for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms

@@ -18,6 +18,7 @@ from frostnas.config.compose import compose_config
 from frostnas.errors import InputError
 from frostnas.search.spaces.arch import arch_name
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 from frostnas.search.spaces.trellis import Window
 from tests.search_parts import BLOCKS, table_of, tiny
 
@@ -32,9 +33,9 @@ def test_count_is_the_number_of_networks_enumerated(block: BlockSpec, factors: l
 
 
 def test_published_space_has_the_published_shape() -> None:
-    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    space = NetworkSpace(from_scratch(NetworkSpaceConfig(), BlockSpec(), [224], 1000))
     slowest = space.decode(
-        max((space.draw(random.Random(i)) for i in range(50)), key=lambda a: sum(len(s.ops) for s in a))
+        max((space.draw(random.Random(i)) for i in range(50)), key=lambda a: sum(len(s.ops) for s in a.stages))
     )
     assert slowest.layers[0].block.expand == 1
     assert slowest.layers[0].out_channels == 16
@@ -100,7 +101,7 @@ def test_each_network_is_equally_likely_in_a_uniform_draw() -> None:
 
 
 def test_nets_of_the_space_fit_together() -> None:
-    space = NetworkSpace(NetworkSpaceConfig(), BlockSpec(), 224, 1000)
+    space = NetworkSpace(from_scratch(NetworkSpaceConfig(), BlockSpec(), [224], 1000))
     parts = list(space.sample(random.Random(1)).workloads())
     assert parts[0].size == 224
     assert parts[-1].size == 7
@@ -119,4 +120,4 @@ def test_a_network_of_another_space_is_refused() -> None:
 def test_a_skeleton_that_makes_no_network_names_its_key(override: str) -> None:
     config = compose_config([override]).space.network
     with pytest.raises(InputError, match=override.partition("=")[0]):
-        NetworkSpace(config, BlockSpec(), 16, 10)
+        from_scratch(config, BlockSpec(), [16], 10)

@@ -34,7 +34,7 @@ def step(lesson: Lesson | None, pixels: Tensor, labels: Tensor) -> tuple[float, 
     seed_all(0)
     supernet = Supernet(space_of(config), Scheme())
     seen: list[int] = []
-    supernet.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[-1]))
+    supernet.input.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[-1]))
     policy = UniformPaths(supernet.space, 0)
     trainer = SupernetTrainer(supernet, policy, Recipe.of(config, "search_net"), 5, lesson=lesson)
     trainer.begin_epoch()
@@ -48,7 +48,7 @@ def test_a_lesson_is_mixed_into_the_loss_of_a_path() -> None:
     labels = torch.arange(16) % 10
     teacher = Sure()
     half, none, all_of_it = (
-        step(Lesson(teacher, DistillConfig(weight=weight, temperature=1.0), 8), large, labels)
+        step(Lesson(teacher, DistillConfig(weight=weight, temperature=1.0)), large, labels)
         for weight in (0.5, 0.0, 1.0)
     )
     alone = step(None, small, labels)

@@ -2,6 +2,7 @@
 
 from frostnas.config.data import AugmentConfig, DataConfig, DataName
 from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
+from frostnas.config.parent import ParentConfig
 from frostnas.config.quant import GradBoostConfig, GradBoostMode, Observer, QuantConfig
 from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
@@ -48,6 +49,7 @@ __all__ = [
     "Observer",
     "OptimConfig",
     "OptimizerName",
+    "ParentConfig",
     "Paths",
     "Precision",
     "ProxyConfig",

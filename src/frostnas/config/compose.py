@@ -149,7 +149,11 @@ def typed(composed: DictConfig) -> Config:
             f"train.max_ptq_loss={train.max_ptq_loss}: expected null without train.float_epochs; there is nothing "
             "trained in floating point to quantize first"
         )
-    for key, sizes in (("train.sizes", train.sizes), ("ladder.sizes", config.ladder.sizes)):
+    for key, sizes in (
+        ("train.sizes", train.sizes),
+        ("ladder.sizes", config.ladder.sizes),
+        ("space.resolutions", config.space.resolutions),
+    ):
         if any(not 8 <= size <= 1024 for size in sizes) or len(set(sizes)) < len(sizes):
             raise InputError(f"{key}={sizes}: expected different sides of 8 to 1024 pixels")
     if not config.ladder.sizes:

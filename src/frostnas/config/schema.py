@@ -7,6 +7,7 @@ from enum import Enum
 
 from frostnas.config.data import DataConfig
 from frostnas.config.fields import bounded, place
+from frostnas.config.parent import ParentConfig
 from frostnas.config.quant import QuantConfig
 from frostnas.config.space import SpaceConfig
 from frostnas.config.stages import (
@@ -60,6 +61,7 @@ class Config:
     """CPU of a table that was made elsewhere, or a part of its name; null: a table must be of `latency.target`."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
+    parent: ParentConfig = field(default_factory=ParentConfig)
     quant: QuantConfig = field(default_factory=QuantConfig)
     search_block: SearchBlockConfig = field(default_factory=SearchBlockConfig)
     latency: LatencyConfig = field(default_factory=LatencyConfig)

@@ -49,3 +49,5 @@ class SpaceConfig:
 
     block: BlockSpaceConfig = field(default_factory=BlockSpaceConfig)
     network: NetworkSpaceConfig = field(default_factory=NetworkSpaceConfig)
+    resolutions: list[int] = listed()
+    """Sides of the images that a network may choose, pixels; empty for `data.image_size` alone."""

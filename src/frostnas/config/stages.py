@@ -223,6 +223,8 @@ class SearchNetConfig:
     """StatAssist: sampled paths in floating point."""
     epochs: int = bounded(40, 1)
     """Fake-quantized epochs of the supernet."""
+    sandwich: int = bounded(0, 0, 16)
+    """All but `gradient`: random networks that each step trains beside the largest; 0 for one random network alone."""
     share_weights: bool = True
     """The candidates of a layer are parts of common weights; false gives each its own."""
     population: int = bounded(32, 4)

@@ -91,11 +91,10 @@ def repeats_pixels(augment: AugmentConfig, mixed: bool) -> bool:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A teacher, and how much of it a network of images of ``size`` pixels learns."""
+    """A teacher, and how much of it a network learns."""
 
     teacher: nn.Module
     config: DistillConfig
-    size: int
 
 
 def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, config: DistillConfig) -> Tensor:

@@ -133,6 +133,18 @@ def _names(weights: Weights, spec: NetSpec) -> dict[str, str]:
     raise InputError(f"{weights.label}: not a {spec.name}; {_looks_like(weights)}")
 
 
+def recognised(weights: Weights) -> str | None:
+    """The name of the zoo's network that the weights are of; None where there is none."""
+    naming, given = weights.naming, weights.tensors
+    if naming is None and not is_ours(given):
+        return None
+    for entry in zoo_entries():
+        spec = entry.build()
+        if (naming is None or entry.family in naming.sources) and _fits(_names(weights, spec), spec, given):
+            return entry.name
+    return None
+
+
 def _looks_like(weights: Weights) -> str:
     """What the weights are of, in words."""
     naming, given = weights.naming, weights.tensors
@@ -141,10 +153,8 @@ def _looks_like(weights: Weights) -> str:
         known = ", ".join(one.whose for one in NAMINGS)
         return f"it begins with {some}, as none of these names its tensors: frostnas, {known}"
     whose = naming.whose if naming else "frostnas"
-    for entry in zoo_entries():
-        spec = entry.build()
-        if (naming is None or entry.family in naming.sources) and _fits(_names(weights, spec), spec, given):
-            return f"it looks like {entry.name} by {whose}; give net={entry.name}"
+    if name := recognised(weights):
+        return f"it looks like {name} by {whose}; give net={name}"
     return f"it is named as by {whose}, and like no network that `frostnas zoo` lists"
 
 

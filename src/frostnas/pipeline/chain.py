@@ -17,9 +17,10 @@ FORCED = "checkpoints/begun/run.json"  # in the run directory: stages that `run 
 
 
 def needed(config: Config) -> tuple[Stage[Any], ...]:
-    """The stages whose output is not given: `block=`, `table=`, or `net=`, which makes all of the search needless."""
+    """The stages whose output is not given: `block=` or `parent.net=`, `table=`, or `net=`, which makes all of the
+    search needless."""
     given = {
-        SEARCH_BLOCK: config.block is not None or config.net is not None,
+        SEARCH_BLOCK: config.block is not None or config.net is not None or config.parent.net is not None,
         PROFILE: config.table is not None or config.net is not None,
         SEARCH_NET: config.net is not None,
     }

@@ -33,11 +33,14 @@ from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
 from frostnas.nets.weights import identity
+from frostnas.pipeline.parent import Parent, read_parent, taught_by_parent
 from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
+from frostnas.search.spaces.elastic import of_parent
 from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
 
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
@@ -63,6 +66,7 @@ class Session:
     ) -> None:
         """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
+        config = taught_by_parent(_at_largest(config))
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
@@ -86,11 +90,13 @@ class Session:
         return data
 
     def data_like(self, images: ImageFormat) -> Splits:
-        """The data normalised as ``images``, those of a finished training, unless `data.mean` says otherwise."""
+        """The data as large as ``images``, those of a finished training, and normalised so too, unless `data.mean` says
+        otherwise."""
         given, own = self.config.data, self.data.format
         if given.mean is not None or (own.mean, own.std) == (images.mean, images.std):
-            return self.data
-        return load_data(replace(given, mean=list(images.mean), std=list(images.std)), self.device)
+            return self._kept_at(0, images.image_size)
+        wanted = replace(given, mean=list(images.mean), std=list(images.std), image_size=images.image_size)
+        return load_data(wanted, self.device)
 
     @cached_property
     def block(self) -> BlockSpec:
@@ -109,11 +115,19 @@ class Session:
             raise InputError(f"block={given}: expected a block.json or one of {', '.join(NAMED_BLOCKS)}")
         return NAMED_BLOCKS[given]
 
-    @property
+    @cached_property
+    def parent(self) -> Parent | None:
+        """`parent.net`: the trained network that the space is cut out of; None for a space from scratch."""
+        return read_parent(self.config.parent)
+
+    @cached_property
     def space(self) -> NetworkSpace:
-        """The network space for this block, image size and number of classes."""
-        images = self.data.format
-        return NetworkSpace(self.config.space.network, self.block, images.image_size, len(images.classes))
+        """The network space for these classes and sizes of images: of the parent, or for the block from scratch."""
+        config, images = self.config, self.data.format
+        sizes = config.space.resolutions or [images.image_size]
+        if self.parent is not None:
+            return NetworkSpace(of_parent(self.parent.spec.with_classes(len(images.classes)), config.parent, sizes))
+        return NetworkSpace(from_scratch(config.space.network, self.block, sizes, len(images.classes)))
 
     @cached_property
     def table(self) -> LatencyTable:
@@ -122,18 +136,22 @@ class Session:
 
     @cached_property
     def net(self) -> NetSpec:
-        """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes."""
+        """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes.
+
+        With `space.resolutions` a net.json keeps the size that was chosen for it.
+        """
         images = self.data.format
         given = self.config.net
         if self._net is not None:
             return self._net.with_classes(len(images.classes)).at_size(images.image_size)
+        size = images.image_size
         if self._net_result is not None:
-            spec = self._net_result.net
+            spec = self._net_result.net.with_classes(len(images.classes))
+            spec = spec if self.config.space.resolutions else spec.at_size(size)
         elif given in zoo_names():
-            spec = zoo_spec(given, len(images.classes), images.image_size)
+            spec = zoo_spec(given, len(images.classes), size)
         else:
             raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
-        spec = spec.with_classes(len(images.classes)).at_size(images.image_size)
         return self._weights.adapted(spec) if self._weights else spec
 
     @cached_property
@@ -209,22 +227,24 @@ class Session:
 
     @cached_property
     def data_to_train(self) -> Splits:
-        """The data, with training pictures as large as `train.sizes` and the teacher of `train.distill` want them."""
+        """The data at the network's size, with training pictures as large as `train.sizes` and the teacher of
+        `train.distill` want them."""
         train = self.config.train
         with speaking_of("train.distill"):
-            return self._kept_at(max([teacher_side(train.distill), *train.sizes]))
+            return self._kept_at(max([teacher_side(train.distill), *train.sizes]), self.net.image_size)
 
     @cached_property
     def data_to_search(self) -> Splits:
         """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
         with speaking_of("search_net.distill"):
-            return self._kept_at(teacher_side(self.config.search_net.distill))
+            return self._kept_at(teacher_side(self.config.search_net.distill), self.config.data.image_size)
 
-    def _kept_at(self, side: int) -> Splits:
-        config = self.config.data
-        if config.train_size is not None or side <= config.image_size:
-            return self.data
-        return load_data(replace(config, train_size=side), self.device)
+    def _kept_at(self, side: int, size: int) -> Splits:
+        """The data for images of ``size`` pixels, with training pictures of at least ``side``."""
+        config = replace(self.config.data, image_size=size)
+        if config.train_size is None and side > size:
+            config = replace(config, train_size=side)
+        return self.data if config == self.config.data else load_data(config, self.device)
 
     @cached_property
     def teacher(self) -> nn.Module | None:
@@ -235,7 +255,7 @@ class Session:
         """
         train = self.config.train
         with speaking_of("train.distill"):
-            return self._ready(load_teacher(train.distill, self.data.format), bool(train.mixup or train.cutmix))
+            return self.ready(load_teacher(train.distill, self.data.format), mixed=bool(train.mixup or train.cutmix))
 
     @cached_property
     def lesson(self) -> Lesson | None:
@@ -246,11 +266,15 @@ class Session:
         """
         distill = self.config.search_net.distill
         with speaking_of("search_net.distill"):
-            teacher = self._ready(load_teacher(distill, self.data.format), mixed=False)
-        return Lesson(teacher, distill, self.data.format.image_size) if teacher is not None else None
+            teacher = self.ready(load_teacher(distill, self.data.format))
+        return Lesson(teacher, distill) if teacher is not None else None
 
-    def _ready(self, teacher: Teacher | None, mixed: bool) -> nn.Module | None:
-        """On the device; asked once for each image where the same pixels come again."""
+    def ready(self, teacher: Teacher | None, *, mixed: bool = False) -> nn.Module | None:
+        """On the device; asked once for each image where the same pixels come again.
+
+        Args:
+            mixed: it sees blends of several images.
+        """
         if teacher is None:
             return None
         teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
@@ -259,6 +283,12 @@ class Session:
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
         return load_net(self.path(WEIGHTS), self.trained).to(self.device)
+
+
+def _at_largest(config: Config) -> Config:
+    """With the pictures as large as the largest network of the space wants them."""
+    sizes = config.space.resolutions
+    return replace(config, data=replace(config.data, image_size=max(sizes))) if sizes else config
 
 
 def _checked(block: BlockSpec, path: Path) -> BlockSpec:

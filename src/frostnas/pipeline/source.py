@@ -8,6 +8,7 @@ from frostnas.artifacts import Normalisation
 from frostnas.config import Config
 from frostnas.data.loaders import given_normalisation
 from frostnas.nets import Weights, read_weights, zoo_family, zoo_names, zoo_spec
+from frostnas.pipeline.parent import read_parent
 
 KEY = "train.weights"
 
@@ -46,6 +47,8 @@ def other_normalisation(config: Config) -> str | None:
 
 def _own(config: Config) -> Normalisation | None:
     """What the weights expect, as far as they and `net` say."""
+    if config.net is None and (parent := read_parent(config.parent)) is not None:
+        return parent.normalisation
     if config.net is None or config.net not in zoo_names():
         return None
     weights = read_start(config)

@@ -31,6 +31,7 @@ from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
+from frostnas.pipeline.adaptation import adaptation_inputs, adapted
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
 from frostnas.pipeline.source import other_normalisation
@@ -78,12 +79,20 @@ def _search_net(session: Session, work: Work) -> NetResult:
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
-    data, lesson = session.data_to_search, session.lesson
+    parent, lesson = adapted(session, TRAINING, force=work.forced)
     found = search_net.search(
-        session.config, data, session.block, targets, session.workspace, work.identity, lesson=lesson
+        session.config,
+        session.data_to_search,
+        session.space,
+        targets,
+        session.workspace,
+        work.identity,
+        lesson=lesson,
+        parent=parent,
     )
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
-    results = [replace(one.result, block=session.block) for one in found]
+    block = session.block if session.parent is None else None
+    results = [replace(one.result, block=block) for one in found]
     for number, (result, (_, rows, weights)) in enumerate(zip(results, found, strict=True), start=1):
         if not session.workspace.writes:
             break
@@ -140,9 +149,16 @@ def _table_input(session: Session) -> str:
 
 
 def _profiled(session: Session) -> dict[str, str]:
-    """Whose workloads are measured: those of a network, else of the space around a block."""
+    """Whose workloads are measured: those of a network, else of the space of a parent or around a block."""
     if session.config.net is not None:
         return {"net": sha256_of_value(session.net)}
+    return _origin(session)
+
+
+def _origin(session: Session) -> dict[str, str]:
+    """What the space is made of."""
+    if session.parent is not None:
+        return {"parent": sha256_of_value(session.parent.spec)}
     return {"block": sha256_of_value(session.block)}
 
 
@@ -186,6 +202,7 @@ def _exported(session: Session) -> dict[str, str]:
     return {TRAIN: sha256_of(session.path(TRAIN)), WEIGHTS: digest}
 
 
+SPACE = ("space.network", "space.resolutions", "parent.kernels", "parent.expands")
 SEARCH_BLOCK = Stage(
     "search-block",
     BLOCK,
@@ -201,7 +218,7 @@ PROFILE = Stage(
     "profile-latency",
     TABLE,
     LatencyTable,
-    ("seed", "data.image_size", "quant.weight_bits", "quant.signed_activations", "space.network", "latency"),
+    ("seed", "data.image_size", "quant.weight_bits", "quant.signed_activations", *SPACE, "latency"),
     _profiled,
     _profile,
     journals=("checkpoints/latency/journal.jsonl", "checkpoints/latency/results.json"),
@@ -210,9 +227,10 @@ SEARCH_NET = Stage(
     "search-net",
     NET,
     NetResult,
-    ("seed", "data", "quant", "space.network", "budget", "search_net"),
+    ("seed", "data", "quant", *SPACE, "parent.epochs", "budget", "search_net"),
     lambda session: {
-        "block": sha256_of_value(session.block),
+        **_origin(session),
+        **adaptation_inputs(session),
         TABLE: _table_input(session),
         **_other_tables(session),
         **_baselines(session),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -23,8 +24,8 @@ class OnePath(NothingLearnt):
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
 
-    def path(self, epoch: int, step: int) -> Arch:
-        return self.arch
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        return (self.arch,)
 
 
 def search_alone(work: Work, task: Task) -> tuple[Scored, dict[str, Score], dict[str, Tensor]]:

@@ -62,10 +62,10 @@ class GradientPaths:
         self.learners = [Learner(task, config.gradient) for task in tasks]
         self.start = config.float_epochs + int(config.epochs * config.gradient.start)
 
-    def path(self, epoch: int, step: int) -> Arch:
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
         if epoch < self.start:
-            return self.uniform.path(epoch, step)
-        return self._learner(epoch, step).decisions.draw(random.Random(derived_seed(self.seed, epoch, step)))
+            return self.uniform.paths(epoch, step)
+        return (self._learner(epoch, step).decisions.draw(random.Random(derived_seed(self.seed, epoch, step))),)
 
     def learn(self, epoch: int, step: int) -> None:
         """Move the logits of the step's task, once they move at all."""

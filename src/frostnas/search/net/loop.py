@@ -11,6 +11,8 @@ from frostnas.data import Splits, batch_count, derived_seed
 from frostnas.engine import Recipe, Saver, Workspace
 from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World
+from frostnas.nets import Net
+from frostnas.search.net.inherit import inherit
 from frostnas.search.net.policy import Policy
 from frostnas.search.net.scoring import Scorer
 from frostnas.search.net.supernet import Supernet
@@ -33,6 +35,8 @@ class Work:
     world: World
     lesson: Lesson | None = None
     """What the supernet learns besides the labels."""
+    parent: Net | None = None
+    """What every candidate has its first weights from; None for random ones."""
 
     def trainer(self, supernet: Supernet, policy: Policy, recipe: Recipe | None = None) -> SupernetTrainer:
         steps = batch_count(len(self.data.train), self.recipe.batch_size, shuffled=True)
@@ -43,8 +47,10 @@ class Work:
         return Scorer(supernet, self.data, recipe.batch_size, self.search.recalibration_batches, recipe.seed)
 
     def fresh(self, space: NetworkSpace, *, share_weights: bool) -> Supernet:
-        """A supernet that nothing was trained of."""
+        """A supernet that nothing was trained of but the parent."""
         supernet = Supernet(space, self.recipe.scheme, share_weights=share_weights)
+        if self.parent is not None:
+            inherit(supernet, self.parent)
         return supernet.to(self.data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -1,8 +1,9 @@
-"""Which path a training step takes, and what is learnt beside the weights."""
+"""Which paths a training step takes, and what is learnt beside the weights."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from frostnas.data import derived_seed
@@ -13,8 +14,8 @@ from frostnas.search.spaces.network import NetworkSpace
 class Policy(Protocol):
     """A function of seed, epoch, step and its own state, so that a resumed run takes the same paths."""
 
-    def path(self, epoch: int, step: int) -> Arch:
-        """The path of a training step."""
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        """The paths of a training step, whose gradients are averaged."""
         ...
 
     def learn(self, epoch: int, step: int) -> None:
@@ -45,5 +46,20 @@ class UniformPaths(NothingLearnt):
     def __init__(self, space: NetworkSpace, seed: int) -> None:
         self.space, self.seed = space, seed
 
-    def path(self, epoch: int, step: int) -> Arch:
-        return self.space.draw(random.Random(derived_seed(self.seed, epoch, step)))
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        return (self.space.draw(random.Random(derived_seed(self.seed, epoch, step))),)
+
+
+class Sandwich(NothingLearnt):
+    """The largest network in every step, and beside it some that are drawn with every decision uniform.
+
+    So the largest keeps what it can, and what it learns is there for its parts (Yu and Huang 2019, 3.1).
+    """
+
+    def __init__(self, space: NetworkSpace, seed: int, smaller: int) -> None:
+        """Args: smaller: how many are drawn."""
+        self.space, self.seed, self.smaller, self.largest = space, seed, smaller, space.largest
+
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        rng = random.Random(derived_seed(self.seed, epoch, step))
+        return (self.largest, *(self.space.draw(rng) for _ in range(self.smaller)))

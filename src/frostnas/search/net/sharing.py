@@ -45,7 +45,7 @@ class SharedWeights(nn.Module):
             for name, module in block.named_modules():
                 if isinstance(module, nn.Conv2d):
                     new = module.in_channels - channels if name.startswith("expand") else 0
-                    users.setdefault(name.replace(".", "_"), []).append((id(block), User(module, new)))
+                    users.setdefault(_role(name), []).append((id(block), User(module, new)))
         for role, found in users.items():
             self.whole[role] = _whole([user for _, user in found])
             most_new = max(user.new for _, user in found)
@@ -56,12 +56,22 @@ class SharedWeights(nn.Module):
                 del user.conv.weight
                 user.conv.weight = torch.empty(0)  # lent anew in every forward pass
 
+    def of(self, name: str) -> nn.Conv2d:
+        """The convolution that the candidates' ones of that name in their blocks are parts of."""
+        whole = self.whole[_role(name)]
+        assert isinstance(whole, nn.Conv2d)
+        return whole
+
     def bind(self, block: nn.Module) -> None:
         """Give the convolutions of ``block`` their parts; gradients flow back into the whole."""
         for conv, role, part in self._loans[id(block)]:
             whole = self.whole[role]
             assert isinstance(whole, nn.Conv2d)
             conv.weight = part(whole.weight)
+
+
+def _role(name: str) -> str:
+    return name.replace(".", "_")
 
 
 def _whole(users: Sequence[User]) -> nn.Conv2d:

@@ -11,20 +11,21 @@ from typing import NamedTuple
 import msgspec
 from torch import Tensor
 
-from frostnas.artifacts import BlockSpec, LatencyTable, NetResult, ParetoRow
+from frostnas.artifacts import LatencyTable, NetResult, ParetoRow
 from frostnas.config import BudgetConfig, Config, SearchNetConfig, Strategy
 from frostnas.data import Splits, batch_count
 from frostnas.engine import Recipe, Saver, Workspace, seed_all, weights_digest, weights_of
 from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World, joined
 from frostnas.errors import InputError
+from frostnas.nets import Net
 from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
-from frostnas.search.net.policy import Policy, UniformPaths
+from frostnas.search.net.policy import Policy, Sandwich, UniformPaths
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -52,29 +53,30 @@ class FoundNet(NamedTuple):
 
 
 def run(
-    config: Config, data: Splits, block: BlockSpec, table: LatencyTable, workspace: Workspace, identity: str
+    config: Config, data: Splits, space: NetworkSpace, table: LatencyTable, workspace: Workspace, identity: str
 ) -> FoundNet:
-    """Search the network space of ``block`` under `budget`; an interrupted run of the same identity goes on.
+    """Search ``space`` under `budget`; an interrupted run of the same identity goes on.
 
     Args:
         identity: of everything that the result depends on.
 
     Raises:
-        InputError: no network fits the budget, the space makes no network, or the table does not hold it.
+        InputError: no network fits the budget, or the table does not hold the space.
         TrainingError: the loss or an activation is not a finite number.
     """
-    return search(config, data, block, [Goal(table, config.budget)], workspace, identity)[0]
+    return search(config, data, space, [Goal(table, config.budget)], workspace, identity)[0]
 
 
 def search(
     config: Config,
     data: Splits,
-    block: BlockSpec,
+    space: NetworkSpace,
     targets: Sequence[Goal],
     workspace: Workspace,
     identity: str,
     *,
     lesson: Lesson | None = None,
+    parent: Net | None = None,
 ) -> list[FoundNet]:
     """One network per target, all from one supernet; raises what `run` raises.
 
@@ -82,31 +84,32 @@ def search(
 
     Args:
         lesson: what the supernet learns besides the labels.
+        parent: the network that ``space`` is cut out of; all candidates start from their parts of it.
     """
     with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, block, targets, workspace, identity, world, lesson)
+        return _search(config, data, space, targets, workspace, identity, world, lesson, parent)
 
 
 def _search(
     config: Config,
     data: Splits,
-    block: BlockSpec,
+    space: NetworkSpace,
     targets: Sequence[Goal],
     workspace: Workspace,
     identity: str,
     world: World,
     lesson: Lesson | None,
+    parent: Net | None,
 ) -> list[FoundNet]:
     search, recipe = config.search_net, Recipe.of(config, "search_net")
     recipe.check_shares(world)
     _check_alone(search)
     seed_all(recipe.seed)
     start = time.monotonic()
-    space = NetworkSpace(config.space.network, block, data.format.image_size, len(data.format.classes))
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
     for task in tasks:
         _announce(task, workspace)
-    work = Work(recipe, search, data, workspace, identity, world, lesson)
+    work = Work(recipe, search, data, workspace, identity, world, lesson, parent)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
     else:
@@ -138,7 +141,7 @@ def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
     search, space, seed = work.search, tasks[0].space, work.recipe.seed
     supernet = work.fresh(space, share_weights=search.share_weights)
-    policy: Policy = UniformPaths(space, seed)
+    policy: Policy = Sandwich(space, seed, search.sandwich) if search.sandwich else UniformPaths(space, seed)
     if search.strategy is Strategy.gradient:
         steps = batch_count(len(work.data.train), work.recipe.batch_size, shuffled=True)
         policy = GradientPaths(tasks, supernet, work.data.val, search, seed, steps)

@@ -10,6 +10,7 @@ from frostnas.artifacts import LayerSpec
 from frostnas.errors import InputError
 from frostnas.nets import Net, build_block, build_head, build_stem
 from frostnas.quant import ActivationQuantizer, InputQuantizer, QTensor, Scheme
+from frostnas.resize import resized
 from frostnas.search.net.sharing import SharedWeights
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.network import NetworkSpace
@@ -27,7 +28,7 @@ class Supernet(nn.Module):
 
     def __init__(self, space: NetworkSpace, scheme: Scheme, *, share_weights: bool = True) -> None:
         super().__init__()
-        if share_weights and space.block.kind == "ghost":
+        if share_weights and _has_ghosts_to_choose_from(space):
             raise InputError(
                 "search_net.share_weights=true: a ghost makes half of its channels from the other half, so the first "
                 "channels of a wide one are not those of a narrow one; expected false with block=ghost"
@@ -42,13 +43,16 @@ class Supernet(nn.Module):
         for edge in (edge for edges in space.trellis.edges for edge in edges if edge.slot[0] == "op"):
             part = edge.parts[0]
             assert isinstance(part.part, LayerSpec)
+            if _name(edge) in self.candidates:  # images of another size go through the same
+                continue
             block = build_block(part.in_channels, part.part, scheme)
             self.candidates[_name(edge)] = block
             layers.setdefault(_layer(edge), []).append((part.in_channels, block))
         if share_weights:
             self.shared.update({layer: SharedWeights(blocks) for layer, blocks in layers.items()})
         # Last, so that the classifier is the last layer, which is how the weight-decay groups find it.
-        self.heads = nn.ModuleDict({str(width): build_head(width, space.head, scheme) for width in space.widths[-1]})
+        last = space.stages[-1].widths
+        self.heads = nn.ModuleDict({str(width): build_head(width, space.head, scheme) for width in last})
         for name, module in self.named_modules():
             if isinstance(module, ActivationQuantizer):
                 module.name = name
@@ -62,21 +66,31 @@ class Supernet(nn.Module):
             self.shared[_layer(edge)].bind(block)  # type: ignore[operator]
         return block
 
+    def candidates_of(self, stage: int, layer: int) -> list[nn.Module]:
+        """All candidates of one place."""
+        return [block for name, block in self.candidates.items() if name.startswith(f"{stage}_{layer}_")]
+
+    def shared_of(self, stage: int, layer: int) -> SharedWeights | None:
+        """What the candidates of one place have in common."""
+        return self.shared[f"{stage}_{layer}"] if self.shared else None  # type: ignore[return-value]
+
     def path(self, arch: Arch) -> nn.ModuleList:
         """Every module that the path runs, shared ones included."""
         blocks = [block for edge in self.space.to_path(arch) if (block := self.candidate(edge)) is not None]
         return nn.ModuleList([self.input, self.stem, self.first, *blocks, self.head(arch)])
 
     def head(self, arch: Arch) -> nn.Module:
-        return self.heads[str(arch[-1].width)]
+        return self.heads[str(arch.stages[-1].width)]
 
     def forward(self, image: Tensor, arch: Arch, gates: Mapping[Slot, Tensor] | None = None) -> Tensor:
-        """Image float32 (N, 3, H, W), normalised -> logits float32 (N, classes) of one path.
+        """Image float32 (N, 3, S, S), normalised, of any size -> logits float32 (N, classes) of one path.
+
+        The images are brought to the size that the path chooses.
 
         Args:
             gates: scalars () that multiply the output of their decisions; a strategy gets gradients through them.
         """
-        x: QTensor = self.first(self.stem(self.input(image)))
+        x: QTensor = self.first(self.stem(self.input(resized(image, arch.size))))
         for edge in self.space.to_path(arch):
             block = self.candidate(edge)
             x = block(x) if block is not None else x
@@ -106,4 +120,13 @@ def _layer(edge: Edge) -> str:
 
 
 def _name(edge: Edge) -> str:
-    return f"{_layer(edge)}_{edge.parts[0].key.replace('.', 'p')}"
+    """The same at every size of the images."""
+    part = edge.parts[0]
+    assert isinstance(part.part, LayerSpec)
+    return f"{_layer(edge)}_i{part.in_channels}_c{part.part.out_channels}_{edge.option}"
+
+
+def _has_ghosts_to_choose_from(space: NetworkSpace) -> bool:
+    places = [place for stage in space.stages for place in stage.places]
+    widths = max(len(stage.widths) for stage in space.stages)
+    return any(place.block.kind == "ghost" and (len(place.ops) > 1 or widths > 1) for place in places)

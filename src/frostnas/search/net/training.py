@@ -1,4 +1,4 @@
-"""Training the supernet: a path per step."""
+"""Training the supernet: a path per step, or several."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from frostnas.engine import Part, Qat, Recipe
 from frostnas.engine.distill import Lesson, distilled
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import synchronise
-from frostnas.resize import resized
 from frostnas.search.net.policy import Policy
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import Arch
 
 
 class SupernetTrainer(Qat):
-    """The loop over a supernet, of which each step trains the path that a policy names."""
+    """The loop over a supernet, of which each step trains the paths that a policy names."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class SupernetTrainer(Qat):
         self.policy, self.lesson = policy, lesson
 
     def step(self, pixels: Tensor, labels: Tensor) -> None:
-        """One optimizer step of the policy's path on a batch, and the policy's own; other weights are not touched.
+        """One optimizer step of the policy's paths on a batch, and the policy's own; other weights are not touched.
 
         Args:
             pixels: float32 (B, 3, S, S), this process's part of the batch; larger where a teacher sees it too.
@@ -52,8 +51,7 @@ class SupernetTrainer(Qat):
         """
         seed, epoch, step = self.recipe.seed, self.progress.epoch, self.progress.step
         torch.manual_seed(derived_seed(seed, 3, epoch, step, self.world.rank))
-        arch = self.policy.path(epoch, step)
-        self.update(self._part(pixels, labels, arch))
+        self.update(*(self._part(pixels, labels, arch) for arch in self.policy.paths(epoch, step)))
         # The same noise in every process here: a policy that differed would send them down different paths.
         torch.manual_seed(derived_seed(seed, 4, epoch, step))
         with self.watched():
@@ -65,7 +63,7 @@ class SupernetTrainer(Qat):
             return Part.of(partial(self.model, pixels, arch), labels)
 
         def forward() -> tuple[Tensor, Tensor]:
-            logits = self.model(resized(pixels, lesson.size), arch)
+            logits = self.model(pixels, arch)
             loss = F.cross_entropy(logits, labels)
             return distilled(loss, logits, lesson.teacher, pixels, lesson.config), logits
 

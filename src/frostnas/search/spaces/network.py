@@ -1,119 +1,108 @@
-"""The network space: a skeleton of stages, and what may be chosen in them.
+"""The network space: every network of a skeleton, as a point, as a path and as a spec.
 
-Every stage chooses a width and a depth, every layer a kernel, an expansion and a squeeze ratio of the given block. A
-skipped layer is one that the stage's depth leaves out: skipping any other layer of the stage gives the same network.
+A network chooses the size of its images; every stage a width and a depth, every layer a kernel, an expansion and a
+squeeze ratio of its block. A skipped layer is one that the stage's depth leaves out: in a space drawn from scratch
+skipping any other layer of the stage gives the same network.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from frostnas.artifacts import BlockSpec, HeadSpec, LatencyTable, LayerSpec, NetSpec, StemSpec, Workload, div8
-from frostnas.config import NetworkSpaceConfig
+from frostnas.artifacts import LatencyTable, NetSpec, Workload
 from frostnas.errors import InputError
 from frostnas.search.spaces.arch import Arch, Op, StageChoice, arch_name
-from frostnas.search.spaces.skeleton import check_skeleton
+from frostnas.search.spaces.skeleton import Skeleton
 from frostnas.search.spaces.trellis import Edge, Path, Slot, Trellis
+
+SIZE: Slot = ("size", 0, 0)
 
 
 class NetworkSpace:
-    """Counts, enumerates, samples, varies and encodes networks; knows nothing of training.
+    """Counts, enumerates, samples, varies and encodes networks; knows nothing of training."""
 
-    Raises (when built):
-        InputError: a key of `space.network` that makes no network.
-    """
-
-    def __init__(self, config: NetworkSpaceConfig, block: BlockSpec, image_size: int, classes: int) -> None:
-        check_skeleton(config)
-        self.config, self.block, self.image_size = config, block, image_size
-        self.stem = StemSpec(config.stem_channels, config.stem_stride)
-        self.head = HeadSpec(config.head_channels, classes=classes, dropout=config.dropout)
-        self.first = LayerSpec(self._with(Op(3, 1, block.squeeze)), config.first_channels, 1)
-        kernels = config.kernels if block.spatial.startswith("depthwise_") else [block.kernel]
-        squeezes = config.squeezes if block.squeeze else [0]
-        self.ops = tuple(dict.fromkeys(Op(k, e, r) for k in kernels for e in config.expands for r in squeezes))
-        self.widths = tuple(
-            tuple(dict.fromkeys(div8(width * factor) for factor in config.width_factors)) for width in config.widths
-        )
+    def __init__(self, skeleton: Skeleton) -> None:
+        self.skeleton = skeleton
+        self.sizes, self.stages = skeleton.sizes, skeleton.stages
+        self.stem, self.first, self.head = skeleton.stem, skeleton.first, skeleton.head
         self.trellis = self._build()
         self._ways = self.trellis.ways()
 
     # The parts
 
-    def _with(self, op: Op) -> BlockSpec:
-        """The block with a layer's choices; a slot that the block does not have stays as it is."""
-        block = replace(self.block, expand=op.expand)
-        if block.spatial.startswith("depthwise_"):
-            block = replace(block, spatial=f"depthwise_{op.kernel}")
-        return replace(block, reuse=f"squeeze_{op.squeeze}") if block.squeeze else block
-
-    def _size(self, stage: int, layer: int) -> int:
-        """Side of a layer's input in pixels."""
-        size = -(-self.image_size // self.stem.stride)
-        for stride in self.config.strides[: stage + (layer > 0)]:
+    def _side(self, size: int, stage: int, layer: int) -> int:
+        """Side of a layer's input in pixels, of images of ``size``."""
+        strides = [one.stride for one in self.stages[: stage + (layer > 0)]]
+        for stride in (self.stem.stride, self.first.stride, *strides):
             size = -(-size // stride)
         return size
 
-    def workload(self, stage: int, layer: int, in_channels: int, width: int, op: Op) -> Workload:
+    def workload(self, size: int, stage: int, layer: int, in_channels: int, width: int, op: Op) -> Workload:
         """One layer of a stage, counted from 0, with its choices."""
-        stride = self.config.strides[stage] if layer == 0 else 1
-        return Workload(LayerSpec(self._with(op), width, stride), in_channels, self._size(stage, layer))
+        place = self.stages[stage].places[layer]
+        return Workload(place.layer(op, width), in_channels, self._side(size, stage, layer))
 
     def options(self, stage: int, layer: int, in_channels: int, width: int) -> dict[str, int]:
-        """Workload key -> index into `ops` of every distinct candidate of a layer.
+        """Workload key -> index into the place's ops of every distinct candidate of a layer.
 
         Where the channels rule a squeeze out, ops that differ in nothing else are one candidate: the first.
         """
         found: dict[str, int] = {}
-        for index, op in enumerate(self.ops):
-            found.setdefault(self.workload(stage, layer, in_channels, width, op).key, index)
+        for index, op in enumerate(self.stages[stage].places[layer].ops):
+            found.setdefault(self.workload(self.sizes[0], stage, layer, in_channels, width, op).key, index)
         return found
 
     def _build(self) -> Trellis:
-        """Nodes: a stage entered with c channels; (stage, layers so far, c, width). Edges: width, op, or the end."""
-        stages = len(self.widths)
-        names: list[tuple[int, ...]] = [(0, self.first.out_channels)]
-        for stage, widths in enumerate(self.widths):
-            entering = self.widths[stage - 1] if stage else (self.first.out_channels,)
-            names += [(stage, 0, c, w) for c in entering for w in widths]
-            names += [(stage, n, w, w) for n in range(1, self.config.depths[stage] + 1) for w in widths]
-            if stage + 1 < stages:
-                names += [(stage + 1, w) for w in widths]
-        names.append((stages,))
+        """Nodes: all sizes; a stage entered with c channels at a size; (size, stage, layers so far, c, width).
+
+        Edges: size, width, op, or the end of a stage. A single size is no decision, and has no node of its own.
+        """
+        names: list[tuple[int, ...]] = [()] if len(self.sizes) > 1 else []
+        for size in self.sizes:
+            names.append((size, 0, self.first.out_channels))
+            for stage, one in enumerate(self.stages):
+                entering = self.stages[stage - 1].widths if stage else (self.first.out_channels,)
+                names += [(size, stage, 0, c, w) for c in entering for w in one.widths]
+                names += [(size, stage, n, w, w) for n in range(1, len(one.places) + 1) for w in one.widths]
+                if stage + 1 < len(self.stages):
+                    names += [(size, stage + 1, w) for w in one.widths]
+        names.append((len(self.stages),))
         number = {name: index for index, name in enumerate(names)}
         return Trellis(tuple(tuple(self._edges(name, number)) for name in names))
 
     def _edges(self, name: tuple[int, ...], number: dict[tuple[int, ...], int]) -> Iterator[Edge]:
         match name:
-            case (stage, channels):
-                parts = self._start() if stage == 0 else ()
-                for option, width in enumerate(self.widths[stage]):
-                    yield Edge(number[stage, 0, channels, width], ("width", stage, 0), option, parts)
-            case (stage, layer, channels, width):
+            case ():
+                for option, size in enumerate(self.sizes):
+                    yield Edge(number[size, 0, self.first.out_channels], SIZE, option)
+            case (size, stage, channels):
+                parts = self._start(size) if stage == 0 else ()
+                for option, width in enumerate(self.stages[stage].widths):
+                    yield Edge(number[size, stage, 0, channels, width], ("width", stage, 0), option, parts)
+            case (size, stage, layer, channels, width):
+                places = self.stages[stage].places
                 if layer:
-                    last = stage + 1 == len(self.widths)
-                    end = (Workload(self.head, width, self._size(stage + 1, 0)),) if last else ()
-                    target = number[(stage + 1,) if last else (stage + 1, width)]
+                    last = stage + 1 == len(self.stages)
+                    end = (Workload(self.head, width, self._side(size, stage + 1, 0)),) if last else ()
+                    target = number[(stage + 1,) if last else (size, stage + 1, width)]
                     yield Edge(target, ("depth", stage, 0), layer - 1, end)
-                if layer < self.config.depths[stage]:
+                if layer < len(places):
                     for op in self.options(stage, layer, channels, width).values():
-                        part = self.workload(stage, layer, channels, width, self.ops[op])
-                        yield Edge(number[stage, layer + 1, width, width], ("op", stage, layer), op, (part,))
+                        part = self.workload(size, stage, layer, channels, width, places[layer].ops[op])
+                        yield Edge(number[size, stage, layer + 1, width, width], ("op", stage, layer), op, (part,))
 
-    def _start(self) -> tuple[Workload, ...]:
-        size = -(-self.image_size // self.stem.stride)
-        return Workload(self.stem, 3, self.image_size), Workload(self.first, self.stem.channels, size)
+    def _start(self, size: int) -> tuple[Workload, ...]:
+        return Workload(self.stem, 3, size), Workload(self.first, self.stem.channels, -(-size // self.stem.stride))
 
     @property
     def slots(self) -> dict[Slot, int]:
         """Every decision and how many options it has."""
-        found: dict[Slot, int] = {}
-        for stage, depth in enumerate(self.config.depths):
-            found["width", stage, 0] = len(self.widths[stage])
-            found |= {("op", stage, layer): len(self.ops) for layer in range(depth)}
-            found["depth", stage, 0] = depth
+        found: dict[Slot, int] = {SIZE: len(self.sizes)} if len(self.sizes) > 1 else {}
+        for stage, one in enumerate(self.stages):
+            found["width", stage, 0] = len(one.widths)
+            found |= {("op", stage, layer): len(place.ops) for layer, place in enumerate(one.places)}
+            found["depth", stage, 0] = len(one.places)
         return found
 
     # Counting and latency
@@ -141,31 +130,44 @@ class NetworkSpace:
         path, latency_ms = self.trellis.cheapest(table.workload_ms, dearest=True)
         return self.from_path(path), latency_ms
 
+    @property
+    def largest(self) -> Arch:
+        """The network of the largest images that has every layer, as wide as it can be; all others are parts of it."""
+        stages = (
+            StageChoice(max(one.widths), tuple(max(place.ops, key=_greatness) for place in one.places))
+            for one in self.stages
+        )
+        return self.canonical(Arch(self.sizes[-1], tuple(stages)))
+
     # Encoding
 
     def from_path(self, path: Path) -> Arch:
-        return self._stages({edge.slot: edge.option for edge in path})
+        return self._arch({edge.slot: edge.option for edge in path})
 
     def from_options(self, chosen: Mapping[Slot, int]) -> Arch:
         """The point that one option per slot gives; ops behind a stage's depth do not count."""
-        return self.canonical(self._stages(chosen))
+        return self.canonical(self._arch(chosen))
 
-    def _stages(self, chosen: Mapping[Slot, int]) -> Arch:
-        return tuple(
+    def _arch(self, chosen: Mapping[Slot, int]) -> Arch:
+        stages = (
             StageChoice(
-                self.widths[stage][chosen["width", stage, 0]],
-                tuple(self.ops[chosen["op", stage, layer]] for layer in range(chosen["depth", stage, 0] + 1)),
+                one.widths[chosen["width", stage, 0]],
+                tuple(
+                    place.ops[chosen["op", stage, layer]]
+                    for layer, place in enumerate(one.places[: chosen["depth", stage, 0] + 1])
+                ),
             )
-            for stage in range(len(self.widths))
+            for stage, one in enumerate(self.stages)
         )
+        return Arch(self.sizes[chosen.get(SIZE, 0)], tuple(stages))
 
     def to_path(self, arch: Arch) -> Path:
         """The decisions of a point of the space."""
-        chosen: dict[Slot, int] = {}
-        for stage, choice in enumerate(arch):
-            chosen["width", stage, 0] = self.widths[stage].index(choice.width)
+        chosen: dict[Slot, int] = {SIZE: self.sizes.index(arch.size)}
+        for stage, (one, choice) in enumerate(zip(self.stages, arch.stages, strict=True)):
+            chosen["width", stage, 0] = one.widths.index(choice.width)
             chosen["depth", stage, 0] = len(choice.ops) - 1
-            chosen |= {("op", stage, layer): self.ops.index(op) for layer, op in enumerate(choice.ops)}
+            chosen |= {("op", stage, layer): one.places[layer].ops.index(op) for layer, op in enumerate(choice.ops)}
         path: list[Edge] = []
         node = 0
         while edges := self.trellis.edges[node]:
@@ -177,11 +179,9 @@ class NetworkSpace:
     def decode(self, arch: Arch) -> NetSpec:
         """The network of a point; its name is that of the choices."""
         layers = [self.first]
-        for stage, choice in enumerate(arch):
-            for layer, op in enumerate(choice.ops):
-                stride = self.config.strides[stage] if layer == 0 else 1
-                layers.append(LayerSpec(self._with(op), choice.width, stride))
-        return NetSpec(arch_name(arch), self.image_size, self.stem, tuple(layers), self.head)
+        for one, choice in zip(self.stages, arch.stages, strict=True):
+            layers += [place.layer(op, choice.width) for place, op in zip(one.places, choice.ops, strict=False)]
+        return NetSpec(arch_name(arch), arch.size, self.stem, tuple(layers), self.head)
 
     def encode(self, net: NetSpec) -> Arch:
         """The point that a network (of `net.json`, say) is.
@@ -210,12 +210,15 @@ class NetworkSpace:
 
     def draw(self, rng: random.Random) -> Arch:
         """A point with every decision uniform, so that shallow networks are as frequent as deep ones."""
-        return self.canonical(
-            tuple(
-                StageChoice(rng.choice(widths), tuple(rng.choice(self.ops) for _ in range(rng.randint(1, depth))))
-                for widths, depth in zip(self.widths, self.config.depths, strict=True)
-            )
-        )
+        stages = []
+        for one in self.stages:
+            width, depth = rng.choice(one.widths), rng.randint(1, len(one.places))
+            stages.append(StageChoice(width, tuple(rng.choice(place.ops) for place in one.places[:depth])))
+        return self.canonical(Arch(self._draw_size(rng), tuple(stages)))
+
+    def _draw_size(self, rng: random.Random) -> int:
+        """Takes no random number where there is nothing to decide."""
+        return rng.choice(self.sizes) if len(self.sizes) > 1 else self.sizes[0]
 
     def draw_uniform(self, rng: random.Random) -> Arch:
         """A point, each with the same probability."""
@@ -232,34 +235,45 @@ class NetworkSpace:
 
     def mutate(self, arch: Arch, rng: random.Random, rate: float) -> Arch:
         """``arch`` with every decision drawn anew with probability ``rate``."""
-        stages = []
-        for stage, fresh in zip(arch, self.draw(rng), strict=True):
+        stages, other = [], self.draw(rng)
+        for one, stage, fresh in zip(self.stages, arch.stages, other.stages, strict=True):
             width = fresh.width if rng.random() < rate else stage.width
             depth = len(fresh.ops) if rng.random() < rate else len(stage.ops)
-            kept = stage.ops + tuple(rng.choice(self.ops) for _ in range(depth - len(stage.ops)))
-            ops = tuple(rng.choice(self.ops) if rng.random() < rate else op for op in kept[:depth])
+            kept = stage.ops + tuple(rng.choice(place.ops) for place in one.places[len(stage.ops) : depth])
+            ops = tuple(
+                rng.choice(place.ops) if rng.random() < rate else op
+                for place, op in zip(one.places, kept[:depth], strict=False)
+            )
             stages.append(StageChoice(width, ops))
-        return self.canonical(tuple(stages))
+        size = other.size if len(self.sizes) > 1 and rng.random() < rate else arch.size
+        return self.canonical(Arch(size, tuple(stages)))
 
     def crossover(self, first: Arch, second: Arch, rng: random.Random) -> Arch:
         """Every decision from one of the two parents."""
         stages = []
-        for pair in zip(first, second, strict=True):
+        for pair in zip(first.stages, second.stages, strict=True):
             deep = rng.choice(pair)
             ops = tuple(
                 rng.choice([s for s in pair if layer < len(s.ops)]).ops[layer] for layer in range(len(deep.ops))
             )
             stages.append(StageChoice(rng.choice(pair).width, ops))
-        return self.canonical(tuple(stages))
+        size = rng.choice((first, second)).size if len(self.sizes) > 1 else first.size
+        return self.canonical(Arch(size, tuple(stages)))
 
     def canonical(self, arch: Arch) -> Arch:
         """The same network with the first of equal ops in every layer."""
         stages, channels = [], self.first.out_channels
-        for stage, choice in enumerate(arch):
+        for stage, choice in enumerate(arch.stages):
             ops = []
             for layer, op in enumerate(choice.ops):
-                key = self.workload(stage, layer, channels, choice.width, op).key
-                ops.append(self.ops[self.options(stage, layer, channels, choice.width)[key]])
+                key = self.workload(self.sizes[0], stage, layer, channels, choice.width, op).key
+                place = self.stages[stage].places[layer]
+                ops.append(place.ops[self.options(stage, layer, channels, choice.width)[key]])
                 channels = choice.width
             stages.append(StageChoice(choice.width, tuple(ops)))
-        return tuple(stages)
+        return Arch(arch.size, tuple(stages))
+
+
+def _greatness(op: Op) -> tuple[float, int, int]:
+    """What makes one op a part of another; a squeeze adds the more channels the less it squeezes."""
+    return op.expand, op.kernel, -op.squeeze

@@ -1,0 +1,84 @@
+"""The parent on the run's own images, before the space that is cut out of it is searched: weights and a lesson."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from frostnas.artifacts import Normalisation, TrainResult, sha256_of_value
+from frostnas.config import Config, DistillConfig, ParentConfig, TrainConfig
+from frostnas.config.identity import what_matters
+from frostnas.engine import Recipe
+from frostnas.engine.distill import Lesson, Teacher, View
+from frostnas.nets import Net
+from frostnas.pipeline.parent import FOLDER, Parent
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.stage import Stage
+from frostnas.pipeline.trained import WEIGHTS, load_net
+from frostnas.quant import QuantState, set_state
+
+
+def adapted(session: Session, training: Stage[TrainResult], *, force: bool = False) -> tuple[Net | None, Lesson | None]:
+    """The parent as the supernet starts from it, on the CPU, and what the supernet learns besides the labels.
+
+    With `parent.epochs` the parent is first trained on the run's images, at the largest size, as a run of its own in
+    the folder `parent`. Once it knows the classes it is the teacher, unless `search_net.distill` names another.
+
+    Args:
+        training: the stage that trains a network.
+        force: as of a stage.
+    """
+    parent, images = session.parent, session.data.format
+    if parent is None:
+        return None, session.lesson
+    if session.config.parent.epochs:
+        below = _below(session, parent)
+        trained = training.run(below, force=force)
+        net, knows = load_net(below.path(WEIGHTS), trained), True
+    else:
+        scheme = Recipe.of(session.config, "search_net").scheme
+        net, knows = parent.live(len(images.classes), images.image_size, scheme)
+    set_state(net, QuantState.FLOAT)
+    if session.config.search_net.distill.teacher is not None or not knows:
+        return net, session.lesson
+    own = (parent.normalisation if not session.config.parent.epochs else None) or Normalisation(images.mean, images.std)
+    teacher = session.ready(Teacher(net.eval(), View(own, images.image_size), images).eval())
+    assert teacher is not None
+    return net, Lesson(teacher, session.config.search_net.distill)
+
+
+def adaptation_inputs(session: Session) -> dict[str, str]:
+    """Hashes of what the supernet starts from."""
+    parent = session.parent
+    if parent is None:
+        return {}
+    found = {"parent.weights": parent.sha256}
+    if session.config.parent.epochs:
+        found["parent.train"] = sha256_of_value(what_matters(_recipe(session.config, parent)))
+    return found
+
+
+def _below(session: Session, parent: Parent) -> Session:
+    config = session.config
+    own = replace(
+        config,
+        net=None,
+        run_dir=str(session.path(FOLDER)),
+        parent=ParentConfig(),
+        space=replace(config.space, resolutions=[]),
+        train=_recipe(config, parent),
+    )
+    return Session(own, replace(session.workspace, run_dir=session.path(FOLDER)), parent.spec)
+
+
+def _recipe(config: Config, parent: Parent) -> TrainConfig:
+    """That of `train`, in floating point alone."""
+    return replace(
+        config.train,
+        weights=parent.given,
+        float_epochs=config.parent.epochs,
+        epochs=0,
+        frozen_epochs=0,
+        max_ptq_loss=None,
+        sizes=[],
+        distill=DistillConfig(),
+    )
