@@ -164,11 +164,11 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         *place.words,
     )
     floats, qat = place.out / name / "float", place.out / name / "qat"
-    fp32 = (f"train.weights={place.weights}", f"train.float_epochs={place.epochs - 1}", "train.epochs=0")
-    tuned = (f"train.weights={floats / 'weights.safetensors'}", "train.head_epochs=0", "train.float_epochs=0")
+    fp32 = (f"train.weights={place.weights}", f"train.float_epochs={place.epochs}", "train.epochs=0")
+    tuned = (f"train.weights={floats / 'weights.safetensors'}", "train.float_epochs=0")
     cpu = 0.0
     for folder, own in ((floats, (*fp32, "train.frozen_epochs=0")), (qat, tuned)):
-        words = (*common, *own, *(_normalised(floats) if folder == qat else ()))
+        words = (*common, *own)
         before = _children_s()
         frostnas(folder, "train", *words)
         cpu += _children_s() - before
@@ -190,12 +190,6 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         cpu_minutes=cpu / 60,
         files={kind: str(path.relative_to(place.out)) for kind, path in files.items()},
     )
-
-
-def _normalised(run: Path) -> tuple[str, str]:
-    """As in that run; its own weights do not say what those of ImageNet did."""
-    images = load(run / "train.json", TrainResult).value.images
-    return f"data.mean={list(images.mean)}".replace(" ", ""), f"data.std={list(images.std)}".replace(" ", "")
 
 
 def frostnas(folder: Path, *words: str) -> None:

@@ -10,9 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from frostnas import InputError, create_model
+from frostnas.artifacts import Convention, Normalisation, Source, sha256_of
 from frostnas.config import DataConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import load
+from frostnas.engine import weights_digest, weights_of
+from frostnas.nets import read_weights
+from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.source import other_normalisation, with_normalisation
 from tests.test_nets_weights import real_lite0
 
@@ -39,6 +43,24 @@ def test_weights_that_do_not_say_leave_it_to_the_data(tmp_path: Path) -> None:
     for config in (compose_config(words), compose_config(["net=efficientnet_lite0"]), compose_config([])):
         assert with_normalisation(config) == config
         assert config.data.mean is None
+
+
+def test_a_file_of_ours_says_what_its_network_was_trained_with(tmp_path: Path) -> None:
+    source = Source(Convention("same", 1e-3), Normalisation((0.1, 0.2, 0.3), (0.5, 0.25, 0.5)))
+    net = create_model("mobilenet_v3_small_1_0", 3)
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(weights_file(weights_of(net), source))
+    config = with_normalisation(compose_config(["net=mobilenet_v3_small_1_0", f"train.weights={path}"]))
+    assert (config.data.mean, config.data.std) == ([0.1, 0.2, 0.3], [0.5, 0.25, 0.5])
+    assert read_weights(str(path)).adapted(net.spec) == net.spec.under(source.convention)
+    assert sha256_of(path) == weights_digest(weights_of(net), source)
+
+
+@pytest.mark.parametrize("said", ["{", '{"convention":{},"normalisation":{"mean":[0,0,0],"std":[0,1,1]}}'])
+def test_a_file_of_ours_that_says_nonsense_is_refused(tmp_path: Path, said: str) -> None:
+    save_file({"stem.conv.weight": torch.zeros(1)}, tmp_path / "weights.safetensors", {"frostnas": said})
+    with pytest.raises(InputError, match=r"train\.weights=.*its metadata cannot be understood"):
+        read_weights(str(tmp_path / "weights.safetensors"), "train.weights")
 
 
 def test_the_images_are_normalised_as_the_config_says() -> None:

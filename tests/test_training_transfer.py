@@ -177,12 +177,6 @@ def test_statistics_and_ranges_are_those_of_the_images_alone(data: Splits) -> No
             torch.testing.assert_close(other.state_dict()[name], tensor, msg=lambda text, at=name: f"{at}: {text}")
 
 
-def test_the_recipe_is_taken_only_where_it_is_asked_for() -> None:
-    given = ["net=frostnet_small_0_35", "train.weights=a.safetensors"]
-    assert compose_config(given).train.head_epochs == 0
-    assert compose_config([*given, "train=transfer"]).train.head_epochs == 1
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -28,7 +28,7 @@ from frostnas.artifacts.limits import (
     WeightBits,
     Whole,
 )
-from frostnas.artifacts.specs import BlockSpec, NetSpec
+from frostnas.artifacts.specs import BlockSpec, NetSpec, Normalisation, Source
 from frostnas.errors import InputError
 
 
@@ -242,6 +242,10 @@ class ImageFormat:
     """Of RGB pixels scaled to 0..1."""
     reading: Reading = Reading()
 
+    @property
+    def normalisation(self) -> Normalisation:
+        return Normalisation(self.mean, self.std)
+
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
@@ -275,6 +279,11 @@ class TrainResult:
     seconds: Amount
     warnings: tuple[Line, ...] = ()
     """What speaks against trusting the result."""
+
+    @property
+    def source(self) -> Source:
+        """What the weights expect, of who starts from them."""
+        return Source(self.net.stem.convention, self.images.normalisation)
 
     def __post_init__(self) -> None:
         named, outputs = len(self.images.classes), self.net.head.classes

@@ -19,9 +19,11 @@ from frostnas.artifacts.limits import (
     Expansion,
     Kernel,
     Line,
+    Mean,
     NoChannels,
     Pixels,
     Slot,
+    Std,
     Stride,
 )
 from frostnas.errors import InputError
@@ -47,8 +49,8 @@ def div8(value: float) -> int:
 class Normalisation:
     """What a network expects its pixels to be normalised by; of RGB pixels scaled to 0..1."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Std, Std, Std]
 
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -67,6 +69,14 @@ class Convention:
     def __post_init__(self) -> None:
         if self.padding not in ("symmetric", "same"):
             raise InputError(f"padding={self.padding:.40}: expected symmetric or same")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What weights expect of a network and of its images."""
+
+    convention: Convention
+    normalisation: Normalisation
 
 
 @dataclass(frozen=True, slots=True)

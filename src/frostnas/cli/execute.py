@@ -85,8 +85,12 @@ def _once(command: str, words: Sequence[str], options: Options) -> None:
     from frostnas.config.compose import compose_config, to_yaml
 
     overrides, paths = _split(command, words)
-    path = _first(paths)
-    config = compose_config(overrides, Path(options.config_dir) if options.config_dir else None)
+    path, config_dir = _first(paths), Path(options.config_dir) if options.config_dir else None
+    config = compose_config(overrides, config_dir)
+    if config.train.weights is not None and config.net is not None:
+        from frostnas.cli.recipe import with_recipe
+
+        config = with_recipe(config, overrides, config_dir)
     if command == PROFILE and (options.out or path):
         from frostnas.cli.bundle import on_its_way
 

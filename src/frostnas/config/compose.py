@@ -88,6 +88,15 @@ def _composed(words: Sequence[str], typed_in: Sequence[str], config_dir: Path | 
         raise InputError(_one_line(error, typed_in)) from None
 
 
+def chosen(group: str, overrides: Sequence[str], config_dir: Path | None = None) -> str:
+    """What a group of overrides that `compose_config` takes comes to: its choice in words, else in experiments."""
+    add_groups(config_dir)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        composed = compose(config_name=CONFIG_NAME, overrides=for_hydra(overrides), return_hydra_config=True)
+    return str(composed.hydra.runtime.choices[group])
+
+
 def _parsed(words: Sequence[str], typed_in: Sequence[str]) -> list[Override]:
     """Overrides by Hydra's grammar, each named as it was typed if it cannot be read."""
     parser, found = OverridesParser.create(), []

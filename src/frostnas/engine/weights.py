@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from safetensors.torch import save
 from torch import Tensor, nn
+
+from frostnas.artifacts import Source
+from frostnas.nets.state_files import weights_file
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -14,6 +16,6 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
-def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of the safetensors file of ``weights``."""
-    return hashlib.sha256(save(dict(weights))).hexdigest()
+def weights_digest(weights: Mapping[str, Tensor], source: Source | None = None) -> str:
+    """SHA-256 of the file of ``weights``."""
+    return hashlib.sha256(weights_file(weights, source)).hexdigest()

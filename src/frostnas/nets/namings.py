@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 
-from frostnas.artifacts import IMAGENET, Convention, LayerSpec, NetSpec, Normalisation
+from frostnas.artifacts import IMAGENET, Convention, LayerSpec, NetSpec, Normalisation, Source
 from frostnas.nets.comparison import TENSORFLOW
 from frostnas.nets.count import shapes_only
 from frostnas.nets.net import Net
@@ -28,14 +28,6 @@ class Place:
     """`conv` or `bn`."""
     leaf: str
     """`weight`, `bias`, `running_mean` or `running_var`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What the weights of one family expect of a network and of its images."""
-
-    convention: Convention
-    normalisation: Normalisation
 
 
 Names = Callable[[Place], str]

@@ -11,14 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from frostnas.artifacts import NetSpec, sha256_of, sha256_of_value
+from frostnas.artifacts import NetSpec, Source, sha256_of, sha256_of_value
 from frostnas.errors import InputError
 from frostnas.nets import libraries
 from frostnas.nets.count import shapes_only
-from frostnas.nets.namings import CLASSIFIER, NAMINGS, Naming, Source, is_ours, naming_of, places
+from frostnas.nets.namings import CLASSIFIER, NAMINGS, Naming, is_ours, naming_of, places
 from frostnas.nets.net import Net
 from frostnas.nets.ops import under
 from frostnas.nets.state_dicts import differences, first_of, read_state_dict
+from frostnas.nets.state_files import stated_source
 from frostnas.nets.zoo import zoo_entries, zoo_family
 
 
@@ -32,7 +33,7 @@ class Weights:
     naming: Naming | None
     """None for our own names, and for unknown ones."""
     stated: Source | None
-    """What the library says itself."""
+    """What the library or the file says itself."""
 
     def source(self, family: str) -> Source | None:
         """What the weights expect, of a network of ``family``; None where they do not say."""
@@ -62,10 +63,10 @@ def read_weights(given: str, key: str = "") -> Weights:
         tensors = {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
         return Weights(label, tensors, naming_of(tensors), stated)
     try:
-        tensors = read_state_dict(Path(given))
+        tensors, stated = read_state_dict(Path(given)), stated_source(Path(given))
     except InputError as error:
         raise InputError(f"{key}={error}" if key else str(error)) from None
-    return Weights(label, tensors, naming_of(tensors), None)
+    return Weights(label, tensors, naming_of(tensors), stated)
 
 
 def identity(given: str, key: str) -> str:

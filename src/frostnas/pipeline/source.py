@@ -49,8 +49,9 @@ def _own(config: Config) -> Normalisation | None:
     """What the weights expect, as far as they and `net` say."""
     if config.net is None and (parent := read_parent(config.parent)) is not None:
         return parent.normalisation
-    if config.net is None or config.net not in zoo_names():
+    if config.train.weights is None:
         return None
+    family = zoo_family(zoo_spec(config.net)) if config.net in zoo_names() else ""
     weights = read_start(config)
-    source = weights.source(zoo_family(zoo_spec(config.net))) if weights else None
+    source = weights.source(family) if weights else None
     return source.normalisation if source else None

@@ -31,6 +31,7 @@ from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.latency.variations import vary
+from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.adaptation import adaptation_inputs, adapted
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
@@ -118,7 +119,7 @@ def _train(session: Session, work: Work) -> TrainResult:
         recipe, config.train, data, net, session.workspace, work.identity, start=start, teacher=teacher
     )
     if session.workspace.writes:
-        write_atomic(work.folder / WEIGHTS, to_safetensors(state))
+        write_atomic(work.folder / WEIGHTS, weights_file(state, result.source))
         if recipe.total_epochs:
             draw_training(session.path("metrics"), work.folder)
     return result

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frostnas.artifacts import Accuracy, NetSpec, TrainResult
+from frostnas.artifacts import Accuracy, NetSpec, Source, TrainResult
 from frostnas.config import Sampler, TrainConfig
 from frostnas.data import Images, Splits, batch_count, derived_seed
 from frostnas.engine import Bar, Recipe, Saver, TrainingError, Workspace, evaluate, seed_all, weights_digest, weights_of
@@ -124,7 +124,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
         best_epoch=best.epoch,
         parameters=counts.parameters,
         macs=counts.macs,
-        weights_sha256=weights_digest(weights),
+        weights_sha256=weights_digest(weights, Source(net.stem.convention, data.format.normalisation)),
         seed=recipe.seed,
         seconds=seconds,
         warnings=(no_better,) if (no_better := guessing_doubt(fake_quant, data)) else (),
