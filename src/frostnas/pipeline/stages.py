@@ -238,7 +238,7 @@ SEARCH_NET = Stage(
     },
     _search_net,
     of_images=True,
-    journals=("checkpoints/search_net*", "alone", "baselines"),
+    journals=("checkpoints/search_net*", "alone", "baselines", "finals"),
     figures=("metrics/search-net.csv",),
     beside=(BASELINES,),
 )

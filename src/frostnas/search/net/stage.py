@@ -22,6 +22,7 @@ from frostnas.nets import Net
 from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
+from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
@@ -29,7 +30,7 @@ from frostnas.search.net.policy import Policy, Sandwich, UniformPaths
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.arch import Arch, arch_name
 from frostnas.search.spaces.network import NetworkSpace
 
 SCORES = "search_net_scores.pt"
@@ -116,7 +117,7 @@ def _search(
         supernet, policy = _trained(work, tasks)
         scorer = work.scorer(supernet)
         picks = _score(work, tasks, policy, scorer)
-        best = [(pick, scorer.scores, weights_of(supernet.extract(pick.arch))) for pick in picks]
+        best = [_handed_over(work, task, supernet, scorer, pick) for task, pick in zip(tasks, picks, strict=True)]
     seconds = time.monotonic() - start
     return [_found(work, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
 
@@ -152,6 +153,19 @@ def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     alone = work.fresh(space, share_weights=search.share_weights)
     alone.load_state_dict(supernet.state_dict())
     return alone, policy
+
+
+def _handed_over(
+    work: Work, task: Task, supernet: Supernet, scorer: Scorer, pick: strategies.Scored
+) -> tuple[strategies.Scored, dict[str, Score], dict[str, Tensor]]:
+    """The pick, or what beats it in the finals; all scores in the supernet; its weights."""
+    if not work.search.finals:
+        return pick, scorer.scores, weights_of(supernet.extract(pick.arch))
+    final, weights = hold_finals(work, task, supernet, scorer.scores, pick)
+    scores = dict(scorer.scores)
+    if arch_name(final.arch) not in scores:  # the whole network need not have been scored
+        scores[arch_name(final.arch)] = scorer(final.arch)
+    return final, scores, weights
 
 
 def _picker(strategy: Strategy, policy: Policy, number: int) -> strategies.Strategy:
