@@ -47,9 +47,9 @@ def other_normalisation(config: Config) -> str | None:
 
 def _own(config: Config) -> Normalisation | None:
     """What the weights expect, as far as they and `net` say."""
-    if config.net is None and (parent := read_parent(config.parent)) is not None:
+    if config.net not in zoo_names() and (parent := read_parent(config.parent)) is not None:
         return parent.normalisation
-    if config.net is None or config.net not in zoo_names():
+    if config.net not in zoo_names():
         return None
     weights = read_start(config)
     source = weights.source(zoo_family(zoo_spec(config.net))) if weights else None
