@@ -56,6 +56,12 @@ def test_a_parent_and_sizes_become_a_file_that_says_its_size(weights: Path, tmp_
     }
     assert sizes == {16, 24}
     assert net.predicted_ms <= net.budget_ms
+    other = ("train.epochs=0", "train.float_epochs=0", "train.head_epochs=0", "train.frozen_epochs=0")
+    words = (f"parent.net={NAME}", f"parent.weights={weights}", f"net={tmp_path / 'front' / '1'}", *other)
+    with Workspace.open(tmp_path / "second", quiet=True) as workspace:
+        run_chain(Session(config_of(tmp_path / "second", *words), workspace))
+    second = load(tmp_path / "second" / "train.json", TrainResult).value
+    assert second.net == load(tmp_path / "front" / "1" / "net.json", NetResult).value.net
 
 
 def test_a_parents_weights_are_found_where_they_belong(weights: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -307,3 +308,17 @@ def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, t
     assert len(train.seen) == 12 + 1  # of three epochs, and for the statistics of those that are scored
     for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms
+
+
+def test_finals_hand_over_the_best_after_some_epochs_alone(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
+    config = tiny_config("search_net.finals=2", "search_net.final_epochs=1", "search_net=random")
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
+        again = net.run(config, data, space_of(config), table, workspace, "one")
+    said = re.findall(r"final (\S+): top-1 (\S+)%", (tmp_path / "frostnas.log").read_text())
+    assert len(said) == 2 * len(set(said)) >= 4
+    assert f"{100 * result.top1:.2f}" == dict(said)[result.net.name]
+    Net(result.net).load_state_dict(weights)
+    assert (again.rows, again.result.weights_sha256) == (rows, result.weights_sha256)
+    assert result.predicted_ms <= result.budget_ms
+    assert [row.network for row in rows if row.picked] == [result.net.name]

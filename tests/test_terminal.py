@@ -269,5 +269,5 @@ def test_a_sweep_for_machines_leaves_standard_output_to_results_and_says_a_line_
     end = said("train", "-m", "seed=1,2", "run_dir=mes essais été", "net=nope", "--json")
     assert (end.status, end.out) == (2, "")
     assert end.err.count("frostnas: error:") == 1
-    assert end.err.endswith("frostnas: error: net=nope: expected a net.json or a name that `frostnas zoo` lists\n")
+    assert end.err.endswith("frostnas: error: net=nope: expected a net.json, its folder or a zoo name\n")
     assert Path("mes essais été/sweep/0").is_dir()

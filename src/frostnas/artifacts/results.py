@@ -175,7 +175,7 @@ class NetResult:
     top1: Fraction
     """Validation accuracy, fake-quantized, as a fraction."""
     alone: bool
-    """It was trained alone; otherwise the accuracy is that inside the supernet."""
+    """It was trained alone; otherwise the accuracy is that inside the supernet, or after its epochs in the finals."""
     evaluated: Whole
     """Distinct networks that were scored."""
     seed: Whole

@@ -52,7 +52,7 @@ class Config:
     block: str | None = place(None)
     """Path of a block.json or a named block; null: block.json in run_dir if it is there, else `frost`."""
     net: str | None = place(None)
-    """Path of a net.json or a zoo name; null: net.json in run_dir."""
+    """Path of a net.json or of its folder, such as RUN/front/3, or a zoo name; null: net.json in run_dir."""
     table: str | None = place(None)
     """Path of a latency.json; null: the one in run_dir."""
     host: str = place("")

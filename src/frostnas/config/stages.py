@@ -232,6 +232,11 @@ class SearchNetConfig:
     """Population times generations networks are scored by every strategy that scores."""
     front_networks: int = bounded(12, 0)
     """Networks of evenly spaced latencies that are scored besides, for the accuracy-latency front."""
+    finals: int = bounded(0, 0)
+    """Best networks of the supernet that are trained alone for `final_epochs` before one is handed over, the strategy's
+    pick and the whole network with the largest images that fit beside them; 0 hands over the pick as it is."""
+    final_epochs: int = bounded(2, 0)
+    """Fake-quantized epochs of each of the finals."""
     alone: int = bounded(0, 0)
     """`random`: networks trained alone, each for its share of the epochs, instead of one supernet; 0 for none."""
     baselines: list[str] = listed()

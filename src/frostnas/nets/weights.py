@@ -63,10 +63,10 @@ def read_weights(given: str, key: str = "") -> Weights:
         tensors = {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
         return Weights(label, tensors, naming_of(tensors), stated)
     try:
-        tensors, stated = read_state_dict(Path(given)), stated_source(Path(given))
+        tensors = read_state_dict(Path(given))
+        return Weights(label, tensors, naming_of(tensors), stated_source(Path(given)))
     except InputError as error:
         raise InputError(f"{key}={error}" if key else str(error)) from None
-    return Weights(label, tensors, naming_of(tensors), stated)
 
 
 def identity(given: str, key: str) -> str:

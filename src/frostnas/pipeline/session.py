@@ -136,7 +136,7 @@ class Session:
 
     @cached_property
     def net(self) -> NetSpec:
-        """`net=`: a net.json, a zoo name, else the run's own net.json; at the data's image size and classes.
+        """`net=`: a net.json or its folder, a zoo name, else the run's own net.json; for the data's size and classes.
 
         With `space.resolutions` a net.json keeps the size that was chosen for it.
         """
@@ -151,7 +151,7 @@ class Session:
         elif given in zoo_names():
             spec = zoo_spec(given, len(images.classes), size)
         else:
-            raise InputError(f"net={given}: expected a net.json or a name that `frostnas zoo` lists")
+            raise InputError(f"net={given}: expected a net.json, its folder or a zoo name")
         return self._weights.adapted(spec) if self._weights else spec
 
     @cached_property
@@ -163,7 +163,9 @@ class Session:
         given = self.config.net
         if given is None:
             return self.path(NET)
-        return Path(given) if given.endswith(".json") else None
+        if given.endswith(".json"):
+            return Path(given)
+        return path if given not in zoo_names() and (path := Path(given) / NET).is_file() else None
 
     @cached_property
     def _net_result(self) -> NetResult | None:

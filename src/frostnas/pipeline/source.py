@@ -47,7 +47,7 @@ def other_normalisation(config: Config) -> str | None:
 
 def _own(config: Config) -> Normalisation | None:
     """What the weights expect, as far as they and `net` say."""
-    if config.net is None and (parent := read_parent(config.parent)) is not None:
+    if config.net not in zoo_names() and (parent := read_parent(config.parent)) is not None:
         return parent.normalisation
     if config.train.weights is None:
         return None

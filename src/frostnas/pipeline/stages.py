@@ -94,7 +94,7 @@ def _search_net(session: Session, work: Work) -> NetResult:
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
     block = session.block if session.parent is None else None
     results = [replace(one.result, block=block) for one in found]
-    for number, (result, (_, rows, weights)) in enumerate(zip(results, found, strict=True), start=1):
+    for number, (result, (_, rows, weights, front)) in enumerate(zip(results, found, strict=True), start=1):
         if not session.workspace.writes:
             break
         folder = work.folder if number == 1 else work.folder / f"targets/{number}"
@@ -102,6 +102,9 @@ def _search_net(session: Session, work: Work) -> NetResult:
         text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
         write_atomic(folder / PARETO, text.encode())
         write_atomic(folder / NET_WEIGHTS, to_safetensors(weights))
+        for place, (candidate, its_weights) in enumerate(front, start=1):
+            write_atomic(folder / f"front/{place}" / NET_WEIGHTS, to_safetensors(its_weights))
+            save(folder / f"front/{place}" / NET, replace(candidate, block=block), work.provenance)
         draw_pareto(result, rows, folder)
         if number > 1:
             save(folder / NET, result, work.provenance)
@@ -239,7 +242,7 @@ SEARCH_NET = Stage(
     },
     _search_net,
     of_images=True,
-    journals=("checkpoints/search_net*", "alone", "baselines"),
+    journals=("checkpoints/search_net*", "alone", "baselines", "finals"),
     figures=("metrics/search-net.csv",),
     beside=(BASELINES,),
 )

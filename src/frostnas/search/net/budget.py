@@ -55,9 +55,12 @@ class Task:
 
     def admits(self, arch: Arch) -> bool:
         """Whether the network may be picked."""
+        return self.floor_ms <= self.latency_ms(arch) <= self.budget_ms and self.keeps(arch)
+
+    def keeps(self, arch: Arch) -> bool:
+        """Whether the network is within the limits besides latency."""
         path = self.space.to_path(arch)
-        latency_ms = path_cost(path, self.table.workload_ms)
-        return self.floor_ms <= latency_ms <= self.budget_ms and all(limit.admits(path) for limit in self.limits)
+        return all(limit.admits(path) for limit in self.limits)
 
     def window(self, weight: Weight | None = None) -> Window:
         """The networks of the right latency, for `draw` in proportion to ``weight``; uniform without."""

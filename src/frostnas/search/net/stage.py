@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from frostnas.nets import Net
 from frostnas.search.net import strategies
 from frostnas.search.net.alone import search_alone
 from frostnas.search.net.budget import Task
+from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
@@ -29,7 +30,7 @@ from frostnas.search.net.policy import Policy, Sandwich, UniformPaths
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
-from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
 
 SCORES = "search_net_scores.pt"
@@ -43,6 +44,9 @@ class Goal:
     budget: BudgetConfig
 
 
+Front = tuple[tuple[NetResult, dict[str, Tensor]], ...]
+
+
 class FoundNet(NamedTuple):
     """What a search ends with."""
 
@@ -50,6 +54,9 @@ class FoundNet(NamedTuple):
     rows: tuple[ParetoRow, ...]
     weights: dict[str, Tensor]
     """The picked network's own, as they are in the supernet, or as it was trained alone."""
+    front: Front = ()
+    """The networks of the front by rising latency, each with its weights in the supernet; none where each was trained
+    alone."""
 
 
 def run(
@@ -112,13 +119,31 @@ def _search(
     work = Work(recipe, search, data, workspace, identity, world, lesson, parent)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
-    else:
-        supernet, policy = _trained(work, tasks)
-        scorer = work.scorer(supernet)
-        picks = _score(work, tasks, policy, scorer)
-        best = [(pick, scorer.scores, weights_of(supernet.extract(pick.arch))) for pick in picks]
-    seconds = time.monotonic() - start
-    return [_found(work, task, *one, seconds) for task, one in zip(tasks, best, strict=True)]
+        return [_found(work, task, *one, start) for task, one in zip(tasks, best, strict=True)]
+    supernet, policy = _trained(work, tasks)
+    scorer = work.scorer(supernet)
+    picks = _score(work, tasks, policy, scorer)
+    best = [_handed_over(work, task, supernet, scorer, pick) for task, pick in zip(tasks, picks, strict=True)]
+    found = [_found(work, task, *one, start) for task, one in zip(tasks, best, strict=True)]
+    return [one._replace(front=_front(one, supernet, scorer.scores)) for one in found]
+
+
+def _front(found: FoundNet, supernet: Supernet, scores: Mapping[str, Score]) -> Front:
+    """The networks that no faster one of the scored equals in accuracy, as the supernet has them."""
+    front = []
+    for row in found.rows:
+        if row.on_front:
+            net = supernet.extract(parse_arch(row.network))
+            weights = weights_of(net)
+            result = replace(
+                found.result,
+                net=net.spec,
+                predicted_ms=row.latency_ms,
+                top1=scores[row.network].top1,
+                weights_sha256=weights_digest(weights),
+            )
+            front.append((result, weights))
+    return tuple(front)
 
 
 def _check_alone(search: SearchNetConfig) -> None:
@@ -152,6 +177,19 @@ def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     alone = work.fresh(space, share_weights=search.share_weights)
     alone.load_state_dict(supernet.state_dict())
     return alone, policy
+
+
+def _handed_over(
+    work: Work, task: Task, supernet: Supernet, scorer: Scorer, pick: strategies.Scored
+) -> tuple[strategies.Scored, dict[str, Score], dict[str, Tensor]]:
+    """The pick, or what beats it in the finals; all scores in the supernet; its weights."""
+    if not work.search.finals:
+        return pick, scorer.scores, weights_of(supernet.extract(pick.arch))
+    final, weights = hold_finals(work, task, supernet, scorer.scores, pick)
+    scores = dict(scorer.scores)
+    if arch_name(final.arch) not in scores:  # the whole network need not have been scored
+        scores[arch_name(final.arch)] = scorer(final.arch)
+    return final, scores, weights
 
 
 def _picker(strategy: Strategy, policy: Policy, number: int) -> strategies.Strategy:
@@ -201,8 +239,9 @@ def _found(
     pick: strategies.Scored,
     scores: Mapping[str, Score],
     weights: dict[str, Tensor],
-    seconds: float,
+    start: float,
 ) -> FoundNet:
+    """Args: start: of the search, by the monotonic clock."""
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=work.search.strategy.value,
@@ -213,7 +252,7 @@ def _found(
         alone=bool(work.search.alone),
         evaluated=len(scores),
         seed=work.recipe.seed,
-        seconds=seconds,
+        seconds=time.monotonic() - start,
         weights_sha256=weights_digest(weights),
     )
     return FoundNet(result, pareto_rows(task, scores, pick.arch, alone=result.alone), weights)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from frostnas.artifacts import LatencyTable, NetSpec, Workload
 from frostnas.errors import InputError
 from frostnas.search.spaces.arch import Arch, Op, StageChoice, arch_name
-from frostnas.search.spaces.skeleton import Skeleton
+from frostnas.search.spaces.skeleton import Skeleton, Stage
 from frostnas.search.spaces.trellis import Edge, Path, Slot, Trellis
 
 SIZE: Slot = ("size", 0, 0)
@@ -104,6 +105,14 @@ class NetworkSpace:
             found |= {("op", stage, layer): len(place.ops) for layer, place in enumerate(one.places)}
             found["depth", stage, 0] = len(one.places)
         return found
+
+    def only(self, arch: Arch) -> NetworkSpace:
+        """The space of one network, and of its shorter ones."""
+        stages = (
+            Stage((choice.width,), tuple(replace(p, ops=(op,)) for p, op in zip(one.places, choice.ops, strict=False)))
+            for one, choice in zip(self.stages, arch.stages, strict=True)
+        )
+        return NetworkSpace(replace(self.skeleton, sizes=(arch.size,), stages=tuple(stages)))
 
     # Counting and latency
 

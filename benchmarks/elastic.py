@@ -1,0 +1,271 @@
+"""A trained network cut to a budget: the search beside the ladder, a rule of thumb and random networks.
+
+    python benchmarks/elastic.py OUT --photos FOLDER --parent RUN [--sizes 48 64 80] [--shares 0.5] [--random 10]
+        [--variance 0] [KEY=VALUE ...]
+
+FOLDER holds train/CLASS and test/CLASS, as `transfer.py` makes them (OUT/photos there); RUN is a training of
+EfficientNet-Lite0 on them in floating point (`frostnas train net=efficientnet_lite0 train=transfer train.epochs=0 …`).
+One latency table, one supernet from that parent, which also teaches it. For every share of the parent's latency at the
+largest size, with the same weights and the same training afterwards:
+
+- `ladder`: the whole parent with the largest images that fit;
+- `thumb`: without the last layer of every stage of three and the last two of four, with the largest images that fit;
+- `random`: networks drawn uniformly within the budget;
+- `found`: the search's, with its finals.
+
+With --variance N nothing is searched: N networks within 3% of one latency are drawn three times, with kernel and
+expansion alone, with depth too, with the size of the images too, and trained with two seeds each; the spread of their
+test accuracies says what there is to be found. Give parent.kernels=[3] parent.expands=[1.0,0.5] with it.
+
+Cells are kept in OUT/cells.json and not made again. Accuracies are top-1 on the test half in fake-quant, latencies
+those of the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from safetensors.torch import save_file
+
+from frostnas import training
+from frostnas.artifacts import write_atomic
+from frostnas.config import BudgetConfig, Config
+from frostnas.config.compose import compose_config
+from frostnas.data import load
+from frostnas.engine import Recipe, Workspace, seed_all, weights_of
+from frostnas.engine.distributed import World
+from frostnas.pipeline.adaptation import adapted
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.stages import PROFILE, TRAINING
+from frostnas.search.net.budget import Task
+from frostnas.search.net.finals import hold_finals
+from frostnas.search.net.inherit import inherit
+from frostnas.search.net.loop import Work, train
+from frostnas.search.net.policy import Sandwich, UniformPaths
+from frostnas.search.net.strategies import evolution, several
+from frostnas.search.net.supernet import Supernet
+from frostnas.search.net.task import make_task
+from frostnas.search.spaces.arch import Arch, arch_name
+from transfer_peer import SMALLEST_CROP
+
+NEAR = 0.03  # of a latency
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One network after its training."""
+
+    way: str
+    share: float
+    """Budget, as a share of the parent's latency at the largest size."""
+    seed: int
+    network: str
+    latency_ms: float
+    val: float
+    test: float
+    """Top-1 as fractions."""
+    minutes: float
+    """Of its own training."""
+
+
+class Bench:
+    """One supernet of one parent, and what its networks are worth once they are trained."""
+
+    def __init__(self, out: Path, config: Config, workspace: Workspace) -> None:
+        self.out, self.config, self.workspace = out, config, workspace
+        self.session = Session(config, workspace)
+        PROFILE.run(self.session)
+        self.space, self.table = self.session.space, self.session.table
+        parent, self.lesson = adapted(self.session, TRAINING)
+        assert parent is not None
+        recipe = Recipe.of(self.session.config, "search_net")
+        data = self.session.data_to_search
+        self.work = Work(recipe, config.search_net, data, workspace, "elastic", World(), self.lesson, parent)
+        self.teacher = self.lesson.teacher if self.lesson else None
+
+    def supernet(self) -> Supernet:
+        """The trained supernet; trained once."""
+        path, search = self.out / "supernet.pt", self.config.search_net
+        supernet = self.work.fresh(self.space, share_weights=search.share_weights)
+        if path.exists():
+            supernet.load_state_dict(torch.load(path, weights_only=True))
+            return supernet
+        start, seed = time.monotonic(), self.config.seed
+        policy = Sandwich(self.space, seed, search.sandwich) if search.sandwich else UniformPaths(self.space, seed)
+        train(self.work.trainer(supernet, policy), self.work.data, self.workspace, "elastic")
+        print(f"supernet: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+        torch.save(supernet.state_dict(), path)
+        return supernet
+
+    def of_parent(self) -> Supernet:
+        """The parent's weights in the supernet, as they were before it was trained."""
+        supernet = self.work.fresh(self.space, share_weights=self.config.search_net.share_weights)
+        assert self.work.parent is not None
+        inherit(supernet, self.work.parent)
+        return supernet
+
+    def cell(self, way: str, share: float, seed: int, arch: Arch, supernet: Supernet) -> Cell:
+        """``arch`` trained by the recipe of `train` from its weights in ``supernet``."""
+        weights = self.out / "start.safetensors"
+        save_file(weights_of(supernet.extract(arch)), weights)
+        data = load(replace(self.session.config.data, image_size=arch.size), self.session.device)
+        config = replace(self.session.config, seed=seed)
+        folder = self.out / "trained" / f"{way}-{share}-{seed}-{arch_name(arch)}".replace("|", "_")
+        place = replace(self.workspace, run_dir=folder)
+        recipe = replace(Recipe.of(config, "train"), head_epochs=0)
+        spec = self.space.decode(arch)
+        result, _ = training.run(recipe, config.train, data, spec, place, "one", start=weights, teacher=self.teacher)
+        top1 = result.fake_quant
+        name, latency_ms = arch_name(arch), self.table.predict_ms(spec)
+        return Cell(way, share, seed, name, latency_ms, top1.val, top1.test, result.seconds / 60)
+
+
+def cells(path: Path) -> list[Cell]:
+    return [Cell(**one) for one in json.loads(path.read_text())] if path.exists() else []
+
+
+def add(path: Path, way: str, share: float, seed: int, arch: Arch, make: Callable[[], Cell]) -> None:
+    """The cell of a network, made if it is not there."""
+    done = cells(path)
+    if (way, share, seed, arch_name(arch)) in {(one.way, one.share, one.seed, one.network) for one in done}:
+        return
+    done.append(cell := make())
+    write_atomic(path, json.dumps([asdict(one) for one in done], indent=1).encode())
+    print(cell, flush=True)
+
+
+def largest_that_fits(task: Task, arch: Arch) -> Arch | None:
+    """``arch`` with the largest images within the budget."""
+    sized = (replace(arch, size=size) for size in reversed(task.space.sizes))
+    return next((one for one in sized if task.latency_ms(one) <= task.budget_ms), None)
+
+
+def thumb(arch: Arch) -> Arch:
+    """Without the last layer of every stage of three, and the last two of four."""
+    kept = {3: 2, 4: 2}
+    stages = (replace(stage, ops=stage.ops[: kept.get(len(stage.ops), len(stage.ops))]) for stage in arch.stages)
+    return replace(arch, stages=tuple(stages))
+
+
+def compare(bench: Bench, shares: list[float], count: int) -> None:
+    """Every way at every budget."""
+    space, seed, path = bench.space, bench.config.seed, bench.out / "cells.json"
+    supernet, whole_ms = bench.supernet(), bench.table.predict_ms(space.decode(space.largest))
+    scorer, start = bench.work.scorer(supernet), bench.of_parent()
+    population = bench.config.search_net.population
+    for share in shares:
+        task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, population)
+        for way, arch in (("ladder", space.largest), ("thumb", thumb(space.largest))):
+            fitting = largest_that_fits(task, arch)
+            if fitting is None:
+                print(f"{way}: nothing within {task.budget_ms:.3g} ms", flush=True)
+                continue
+            add(path, way, share, seed, fitting, partial(bench.cell, way, share, seed, fitting, start))
+        began = time.monotonic()
+        pick = evolution(task, lambda archs: [scorer(arch) for arch in archs], bench.config.search_net, seed)
+        found = (
+            hold_finals(bench.work, task, supernet, scorer.scores, pick)[0] if bench.config.search_net.finals else pick
+        )
+        print(
+            f"search: {(time.monotonic() - began) / 60:.1f} minutes, {len(scorer.scores)} networks scored", flush=True
+        )
+        add(path, "found", share, seed, found.arch, partial(bench.cell, "found", share, seed, found.arch, supernet))
+        rng = random.Random(seed)
+        for arch in several(partial(task.draw, task.window(), rng), count, set()):
+            add(path, "random", share, seed, arch, partial(bench.cell, "random", share, seed, arch, supernet))
+
+
+def drawn(bench: Bench, task: Task, count: int, free: str) -> Iterator[Arch]:
+    """Networks near the task's latency that have the free decisions of their own and the others of the parent."""
+    rng, window, whole, found = random.Random(0), task.window(), bench.space.largest, set()
+    middle = bench.space.sizes[len(bench.space.sizes) // 2]
+    for _ in range(200_000):
+        arch = task.draw(window, rng)
+        deep = all(len(own.ops) == len(all_.ops) for own, all_ in zip(arch.stages, whole.stages, strict=True))
+        if arch in found or (free != "size" and arch.size != middle) or (free == "kernel" and not deep):
+            continue
+        found.add(arch)
+        yield arch
+        if len(found) == count:
+            return
+
+
+def variance(bench: Bench, share: float, count: int) -> None:
+    """The spread of networks of one latency, by what they may choose."""
+    space, path = bench.space, bench.out / "cells.json"
+    supernet, whole_ms = bench.supernet(), bench.table.predict_ms(space.decode(space.largest))
+    task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, 1)
+    task = replace(task, floor_ms=(1 - NEAR) * task.budget_ms)
+    for free in ("kernel", "depth", "size"):
+        for arch in drawn(bench, task, count, free):
+            for seed in (0, 1):
+                add(path, free, share, seed, arch, partial(bench.cell, free, share, seed, arch, supernet))
+        own = [one for one in cells(path) if one.way == free and one.share == share]
+        means = [mean(one.test for one in own if one.network == name) for name in {one.network for one in own}]
+        pairs = [[one.test for one in own if one.network == name] for name in {one.network for one in own}]
+        noise = mean(stdev(pair) for pair in pairs if len(pair) > 1)
+        print(f"{free}: {len(means)} networks, spread {stdev(means):.4f}, of seeds {noise:.4f}", flush=True)
+
+
+def table(done: list[Cell]) -> str:
+    """A row per way and budget, as Markdown."""
+    lines = ["| budget | way | networks | ms | test top-1 | best | minutes |", "|---|---|---|---|---|---|---|"]
+    for share, way in sorted({(one.share, one.way) for one in done}):
+        own = [one for one in done if (one.share, one.way) == (share, way)]
+        tests = [100 * one.test for one in own]
+        spread = f" ± {stdev(tests):.1f}" if len(tests) > 1 else ""
+        figures = f"{mean(one.latency_ms for one in own):.3f} | {mean(tests):.1f}{spread} | {max(tests):.1f}"
+        lines.append(f"| {share} | {way} | {len(own)} | {figures} | {mean(one.minutes for one in own):.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--parent", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[48, 64, 80])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--random", type=int, default=10)
+    parser.add_argument("--variance", type=int, default=0)
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
+    given = parser.parse_intermixed_args()
+    out = given.out.resolve()
+    words = (
+        "train=transfer",
+        "search_net=elastic",
+        "data=imagefolder",
+        f"data.root={given.photos.resolve()}",
+        "data.augment.scale=0",
+        "data.augment.flip=true",
+        f"data.augment.crop={SMALLEST_CROP}",
+        "train.max_ptq_loss=null",
+        f"parent.net={given.parent.resolve()}",
+        "parent.epochs=0",
+        f"space.resolutions={given.sizes}".replace(" ", ""),
+        f"run_dir={out}",
+        *given.words,
+    )
+    config = compose_config(words)
+    with Workspace.open(out) as workspace:
+        seed_all(config.seed)
+        bench = Bench(out, config, workspace)
+        if given.variance:
+            for share in given.shares:
+                variance(bench, share, given.variance)
+        else:
+            compare(bench, given.shares, given.random)
+    print(table(cells(out / "cells.json")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Finals: the best networks of a supernet, each trained alone for some epochs from its weights there.
+
+Beside them stands what one would take without a search: the whole network, with the largest images that fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from frostnas.engine import seed_all, weights_of
+from frostnas.nets import Net
+from frostnas.search.net.alone import OnePath
+from frostnas.search.net.budget import Task
+from frostnas.search.net.loop import Work, train
+from frostnas.search.net.scoring import Score
+from frostnas.search.net.strategies import Scored, best_of
+from frostnas.search.net.supernet import Supernet
+from frostnas.search.spaces.arch import Arch, arch_name, parse_arch
+
+FOLDER = "finals"
+
+
+def hold_finals(
+    work: Work, task: Task, supernet: Supernet, scores: Mapping[str, Score], pick: Scored
+) -> tuple[Scored, dict[str, Tensor]]:
+    """The best of `search_net.finals` networks after their epochs alone, and its weights.
+
+    Args:
+        scores: of all networks, in the supernet.
+        pick: what the strategy would hand over.
+    """
+    found: list[Scored] = []
+    weights: dict[str, Tensor] = {}
+    for arch in finalists(task, scores, pick, work.search.finals):
+        one, net = tuned(work, supernet, arch)
+        found.append(one)
+        work.workspace.say(f"search-net: final {arch_name(arch)}: top-1 {one.score.top1:.2%}")
+        if best_of(found) is one:
+            weights = weights_of(net)
+    return best_of(found), weights
+
+
+def finalists(task: Task, scores: Mapping[str, Score], pick: Scored, count: int) -> list[Arch]:
+    """The best ``count`` networks of those that may be picked, and the whole one with the largest images that fit."""
+    ranked = sorted(scores.items(), key=lambda one: one[1], reverse=True)
+    admitted = (arch for name, _ in ranked if task.admits(arch := parse_arch(name)))
+    best = [arch for arch, _ in zip(admitted, range(count), strict=False)]
+    largest = task.space.largest
+    whole = [replace(largest, size=size) for size in reversed(task.space.sizes)]
+    rung = next((arch for arch in whole if task.latency_ms(arch) <= task.budget_ms and task.keeps(arch)), None)
+    return list(dict.fromkeys([pick.arch, *best, *([rung] if rung else [])]))
+
+
+def tuned(work: Work, supernet: Supernet, arch: Arch) -> tuple[Scored, Net]:
+    """A network after `search_net.final_epochs` fake-quantized epochs alone; an interrupted run goes on."""
+    epochs = work.search.final_epochs
+    seed_all(work.recipe.seed)
+    alone = replace(work, parent=supernet.extract(arch))
+    space = supernet.space.only(arch)
+    place = replace(work.workspace, run_dir=work.workspace.run_dir / FOLDER / arch_name(arch).replace("|", "_"))
+    network = alone.fresh(space, share_weights=False)
+    if epochs:
+        recipe = replace(work.recipe, float_epochs=0, epochs=epochs)
+        train(alone.trainer(network, OnePath(arch), recipe), work.data, place, work.identity)
+    kept = alone.fresh(space, share_weights=False)  # without batch norm that waits for other processes
+    kept.load_state_dict(network.state_dict())
+    return Scored(arch, alone.scorer(kept)(arch)), kept.extract(arch)
