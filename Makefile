@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test test-all test-arm bench docs fmt clean
+.PHONY: help install demo check test test-all test-arm bench docs docs-links fmt clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -50,6 +50,9 @@ bench: $(STAMP)  ## benchmarks of minutes; docs/ name those of hours
 
 docs: $(STAMP)  ## build the documentation into build/docs; warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+
+docs-links: $(STAMP)  ## ask every other site that the documentation links to; needs a network
+	$(BIN)/sphinx-build -W --keep-going -q -b linkcheck docs build/links
 
 fmt: $(STAMP)  ## format the code
 	$(BIN)/ruff check --fix src tests benchmarks examples docs

@@ -18,6 +18,7 @@ html_theme = "furo"
 html_show_sourcelink = False
 templates_path: list[str] = []
 exclude_patterns: list[str] = []
+linkcheck_timeout, linkcheck_retries = 20, 2
 suppress_warnings = ["misc.highlighting_failure"]
 
 

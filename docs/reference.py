@@ -9,7 +9,8 @@ import ast
 import dataclasses
 import inspect
 import json
-import types
+import re
+import sys
 import typing
 from collections.abc import Iterator
 from enum import Enum
@@ -24,7 +25,10 @@ from frostnas import artifacts
 from frostnas.cli import app
 from frostnas.config import Config
 
-KINDS = ("BlockResult", "LatencyTable", "NetResult", "TrainResult", "ExportReport", "Inspection")
+sys.path.insert(0, str(Path(__file__).parent))
+from artifact_examples import KINDS, example
+
+SCALARS = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
 
 
 def write(folder: Path) -> None:
@@ -82,15 +86,18 @@ def schemas() -> Iterator[str]:
     """Every artifact with its fields and an example."""
     yield "# Artifacts\n"
     yield (
-        "Each is JSON in an envelope: `kind`, `schema`, `frostnas_version`, what it was made from, and `data`, which "
-        "is shown here. A file of another schema is refused. Values in the examples only show the form."
+        "Each is JSON in an envelope: `kind`, `schema`, `frostnas_version`, what it was made from (`config`, `inputs`, "
+        "`split`, `images`, `threads`), the digests of its `files` and its own, and `data`, which is shown here. "
+        "`frostnas.load(path, kind)` reads one; a file of another schema is refused. The examples were written by runs "
+        "of a few seconds on a few coloured squares, and shortened: lists go on."
     )
     for name in KINDS:
         kind = getattr(artifacts, name)
         said = f"{_text(inspect.getdoc(kind) or '')} Schema {kind.SCHEMA}; `frostnas.artifacts.{name}`."
         yield f"\n## {kind.KIND}.json\n\n{said}\n"
         yield from _fields(kind)
-        shown = msgspec.json.format(msgspec.json.encode(example(kind)), indent=2).decode()
+        text = msgspec.json.format(msgspec.json.encode(example(kind)), indent=2).decode()
+        shown = SCALARS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
         yield f"\n```json\n{shown}\n```"
 
 
@@ -126,27 +133,6 @@ def attribute_docs(kind: type) -> dict[str, str]:
         if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(said, str):
             found[before.target.id] = _text(said)
     return found
-
-
-def example(kind: Any) -> Any:
-    """A value of a type, as small as it can be."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        return {one.name: _of_field(one, hints[one.name]) for one in dataclasses.fields(kind)}
-    if origin in (typing.Union, types.UnionType):
-        return example(inner[0])
-    if origin is tuple:
-        return [example(one) for one in inner if one is not Ellipsis]
-    if origin is dict:
-        return {"name": example(inner[1])}
-    return {str: "text", int: 1, float: 0.5, bool: False}.get(kind)
-
-
-def _of_field(field: dataclasses.Field[Any], kind: Any) -> Any:
-    """The default where it is plain, else an example of the type."""
-    plain = isinstance(field.default, str | int | float) and field.default not in ("", 0)
-    return field.default if plain else example(kind)
 
 
 def _default(field: dataclasses.Field[Any]) -> str:

@@ -24,7 +24,7 @@ from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.spaces.block import BlockSpace
 from tests.emitted import run_file
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "block-search.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "new-operation.md"
 CPU = torch.device("cpu")
 PROXY = ProxyConfig(stem_channels=16, widths=[16], depths=[1], strides=[1], head_channels=16)
 
