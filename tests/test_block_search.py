@@ -254,14 +254,19 @@ PROGRESSIVE = ("search_block.progressive=true", "search_block.epochs=3", "search
 @pytest.mark.parametrize(
     ("overrides", "steps", "of"),
     [
-        ((), 1, 9),
         ((), 5, 9),
-        ((), 8, 9),
-        (("search_block.paths=sampled",), 5, 9),
-        (("search_block.order=2",), 7, 9),
-        (PROGRESSIVE, 6, 18),
-        (PROGRESSIVE, 11, 18),
-        (SEEDS, 13, 18),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (
+                ((), 1, 9),
+                ((), 8, 9),
+                (("search_block.paths=sampled",), 5, 9),
+                (("search_block.order=2",), 7, 9),
+                (PROGRESSIVE, 6, 18),
+                (PROGRESSIVE, 11, 18),
+                (SEEDS, 13, 18),
+            )
+        ),
     ],
 )
 def test_killed_at_any_step_and_run_again_it_gives_the_same_result(
@@ -329,7 +334,7 @@ class Trials:
         return train_alone(recipe, spec, data)
 
 
-@pytest.mark.parametrize("after", [2, 6, 9])
+@pytest.mark.parametrize("after", [pytest.param(2, marks=pytest.mark.slow), 6, pytest.param(9, marks=pytest.mark.slow)])
 def test_killed_among_the_finalists_it_trains_none_twice(tmp_path: Path, after: int) -> None:
     """Of 3 finalists, 3 more and 2 finals for each of two seeds, some the same, so many are done before."""
     words = ("finalists=3", "refinements=3", "finals=2", "random_blocks=0", "seeds=2")
@@ -343,6 +348,7 @@ def test_killed_among_the_finalists_it_trains_none_twice(tmp_path: Path, after: 
     assert len(set(whole.trained[:finals])) == finals
 
 
+@pytest.mark.slow
 def test_killed_in_the_comparison_it_trains_no_block_twice(tmp_path: Path) -> None:
     whole = Trials()
     result = search(tmp_path / "whole", trial=whole)
@@ -366,6 +372,7 @@ def test_costs_of_another_identity_are_not_gone_on_from(tmp_path: Path) -> None:
         assert len(measured) == times * costs.SESSIONS
 
 
+@pytest.mark.slow
 def test_second_order_progressive_and_several_seeds_run_and_report(tmp_path: Path) -> None:
     second = search(tmp_path / "second", "search_block.order=2")
     assert second.block in BlockSpace(config_of().space.block)

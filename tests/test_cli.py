@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from frostnas import __version__
 from frostnas.cli.completion import complete_override
+from tests.terminal import said
 
 COMMANDS = [
     "search-block", "profile-latency", "search-net", "train", "ladder", "export", "evaluate", "report", "status",
@@ -52,9 +54,10 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_cfg_prints_the_resolved_config_and_does_nothing(command: str, tmp_path: Path) -> None:
-    done = frostnas(command, "seed=5", "--cfg", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "seed: 5" in done.stdout
+    with contextlib.chdir(tmp_path):
+        done = said(command, "seed=5", "--cfg")
+    assert done.status == 0, done.err
+    assert "seed: 5" in done.out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,20 +83,22 @@ def test_cfg_prints_the_resolved_config_and_does_nothing(command: str, tmp_path:
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(words: list[str], named: str, tmp_path: Path) -> None:
-    done = frostnas(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert named in done.stderr
-    assert "Traceback" not in done.stderr
-    if done.stderr.startswith("frostnas: error"):
-        assert done.stderr.count("\n") == 1
+    with contextlib.chdir(tmp_path):
+        done = said(*words)
+    assert done.status == 2, done.err
+    assert named in done.err
+    assert "Traceback" not in done.err
+    if done.err.startswith("frostnas: error"):
+        assert done.err.count("\n") == 1
 
 
 def test_a_truncated_artifact_is_named_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "block.json").write_text('{"kind": "block"')
-    done = frostnas("search-net", "run_dir=r", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "r/block.json: not a frostnas block artifact" in done.stderr
+    with contextlib.chdir(tmp_path):
+        done = said("search-net", "run_dir=r")
+    assert done.status == 2
+    assert "r/block.json: not a frostnas block artifact" in done.err
     assert (tmp_path / "r" / "block.json").read_text() == '{"kind": "block"'
 
 

@@ -47,6 +47,7 @@ def test_every_command_of_the_page_works_in_its_run_directory(tmp_path: Path) ->
         assert (config.run_dir, config.data.root, config.data.name) == (folder, "photos", DataName.imagefolder)
 
 
+@pytest.mark.slow
 def test_every_setting_that_the_page_names_is_accepted(tmp_path: Path) -> None:
     save_files(PAGE, tmp_path)
     named = OVERRIDE.findall((DOCS / PAGE).read_text())

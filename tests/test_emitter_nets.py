@@ -127,7 +127,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     assert emit_net(net, {"made": "here"}, quantized=True).SerializeToString() == first
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])])
 def test_openvino_loads_the_same_file_and_agrees(name: str, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     torch.manual_seed(0)

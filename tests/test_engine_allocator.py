@@ -29,6 +29,7 @@ print(faults() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+@pytest.mark.slow
 def test_pages_are_taken_once_where_freed_memory_is_kept() -> None:
     run = subprocess.run([sys.executable, "-c", STEPS], check=True, capture_output=True, text=True)
     pages = 8 * 2**23 // 4096

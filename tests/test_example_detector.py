@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from frostnas.quant import QuantState, set_state
@@ -10,6 +11,7 @@ from tests.pages import REPOSITORY, blocks, load_script
 EXAMPLE = "examples/detector.py"
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss_in_floating_point_and_fake_quantized() -> None:
     example = load_script(EXAMPLE)
     torch.manual_seed(0)

@@ -109,6 +109,7 @@ def test_killed_and_started_again_it_ends_with_equal_artifacts(
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
 
 
+@pytest.mark.slow
 def test_a_training_killed_three_times_ends_with_the_weights_of_an_undisturbed_one(
     runner: Commands, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def put_own_table(path: Path) -> None:
     save(path, replace(table, rows=(), host=host, protocol=protocol), Provenance())
 
 
+@pytest.mark.slow
 def test_named_networks_are_trained_alone_and_measured_for_the_plot(tmp_path: Path) -> None:
     put_own_table(tmp_path / "latency.json")
     keys = ["search_net.baselines=[frostnet_small_0_35]", "data.test_fraction=0.8", "block=frost", "latency.rounds=2"]

@@ -70,6 +70,7 @@ def without(packages: list[str], *words: str) -> subprocess.CompletedProcess[str
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
 
 
+@pytest.mark.slow
 def test_training_starts_from_what_the_search_trained_unless_told_otherwise(finished: Path, tmp_path: Path) -> None:
     """In one epoch with a step of next to nothing, weights stay what they were at the start."""
     shutil.copy(finished / "net.json", tmp_path)
@@ -169,6 +170,7 @@ def test_a_run_of_a_given_block_and_table_searches_the_network_alone(finished: P
     assert nets[0] == nets[1]
 
 
+@pytest.mark.slow
 def test_networks_to_compare_with_are_added_without_a_new_search(finished: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(finished, tmp_path / "copy")
     before = frostnas.load(copy / "net.json", frostnas.NetResult).value
@@ -181,6 +183,7 @@ def test_networks_to_compare_with_are_added_without_a_new_search(finished: Path,
     assert "frostnet_small_0_35" not in (finished / "pareto.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_search_that_fails_leaves_the_files_of_the_former_one(finished: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(finished, tmp_path / "copy")
     names = ("net.json", "net.safetensors", "pareto.csv", "pareto.svg")
@@ -359,6 +362,7 @@ def test_a_training_without_epochs_has_ranges_and_nothing_to_draw(finished: Path
     assert not (tmp_path / "still" / "ranges.png").exists()
 
 
+@pytest.mark.slow
 def test_what_weights_to_start_from_hold_counts_and_not_where_they_lie(finished: Path, tmp_path: Path) -> None:
     still = ["train", f"net={finished / 'net.json'}", "train.float_epochs=0", "train.epochs=0"]
     moved, other = tmp_path / "moved.safetensors", tmp_path / "other.safetensors"
@@ -373,6 +377,7 @@ def test_what_weights_to_start_from_hold_counts_and_not_where_they_lie(finished:
     assert missing.returncode == 2 and f"train.weights={tmp_path / 'none'}: no such file" in missing.stderr
 
 
+@pytest.mark.slow
 def test_the_fp32_net_teaches_its_own_quantized_training(finished: Path, tmp_path: Path) -> None:
     net = f"net={finished / 'net.json'}"
     done = command(tmp_path / "fp32", "train", net, "train.epochs=0")
