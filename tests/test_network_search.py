@@ -186,7 +186,7 @@ def test_every_strategy_picks_close_under_the_budget(
 ) -> None:
     config = tiny_config(f"search_net={strategy}", "budget.fraction=0.6")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
+        result, rows, weights, _ = net.run(config, data, space_of(config), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert result.weights_sha256 == weights_digest(weights)
     assert 0.97 * result.budget_ms <= result.predicted_ms <= result.budget_ms
@@ -203,7 +203,7 @@ def test_random_search_can_train_networks_alone_at_the_supernets_cost(
 ) -> None:
     config = tiny_config("search_net=random", "search_net.alone=2", "search_net.float_epochs=2")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
+        result, rows, weights, _ = net.run(config, data, space_of(config), table, workspace, "one")
         again = net.run(config, data, space_of(config), table, workspace, "one")
     Net(result.net).load_state_dict(weights)
     assert (again.rows, again.result.weights_sha256) == (rows, weights_digest(weights))
@@ -318,7 +318,7 @@ def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, t
 def test_finals_hand_over_the_best_after_some_epochs_alone(data: Splits, table: LatencyTable, tmp_path: Path) -> None:
     config = tiny_config("search_net.finals=2", "search_net.final_epochs=1", "search_net=random")
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        result, rows, weights = net.run(config, data, space_of(config), table, workspace, "one")
+        result, rows, weights, _ = net.run(config, data, space_of(config), table, workspace, "one")
         again = net.run(config, data, space_of(config), table, workspace, "one")
     said = re.findall(r"final (\S+): top-1 (\S+)%", (tmp_path / "frostnas.log").read_text())
     assert len(said) == 2 * len(set(said)) >= 4

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from frostnas.config import Config, DataConfig, LatencyConfig, TargetName
+from frostnas.config import Config, LatencyConfig, TargetName
 from frostnas.config.compose import read_stored
 
 SETTINGS = "config.yaml"  # in the run directory
@@ -36,6 +36,7 @@ def names_data(overrides: Sequence[str]) -> bool:
 def with_data_of_run(config: Config, overrides: Sequence[str], run_dir: Path) -> Config:
     """The config with the data of the run, and with what the command line says of single keys of it.
 
+    With them go `parent` and `space.resolutions`, which say how large and how normalised the pictures are.
     As it is where there is no run yet, or where the command line has `data=` or `experiment=`.
 
     Raises:
@@ -44,11 +45,16 @@ def with_data_of_run(config: Config, overrides: Sequence[str], run_dir: Path) ->
     keys = keys_of(overrides)
     if not _is_run(run_dir) or any(key in NAMES_DATA for key in keys):
         return config
-    data = read_stored(run_dir / SETTINGS, DataConfig, "data")
+    stored = read_stored(run_dir / SETTINGS, Config)
+    data, parent, sizes = stored.data, stored.parent, stored.space.resolutions
     for key in keys:
         if key.startswith("data."):
             _copy(config.data, data, key.split(".")[1:])
-    return replace(config, data=data)
+        if key.startswith("parent."):
+            _copy(config.parent, parent, key.split(".")[1:])
+        if key == "space.resolutions":
+            sizes = config.space.resolutions
+    return replace(config, data=data, parent=parent, space=replace(config.space, resolutions=sizes))
 
 
 def with_board_of_run(config: Config, overrides: Sequence[str], run_dir: Path) -> Config:

@@ -9,6 +9,8 @@ from frostnas.config import Config, DistillConfig, ParentConfig, TrainConfig
 from frostnas.config.identity import what_matters
 from frostnas.engine import Recipe
 from frostnas.engine.distill import Lesson, Teacher, View
+from frostnas.engine.distributed import launched
+from frostnas.errors import InputError
 from frostnas.nets import Net
 from frostnas.pipeline.parent import FOLDER, Parent
 from frostnas.pipeline.session import Session
@@ -26,11 +28,19 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
     Args:
         training: the stage that trains a network.
         force: as of a stage.
+
+    Raises:
+        InputError: the parent is to be trained, and there are several processes.
     """
     parent, images = session.parent, session.data.format
     if parent is None:
         return None, session.lesson
     if session.config.parent.epochs:
+        if launched().size > 1:  # the others would read the weights before the first has written them
+            raise InputError(
+                f"parent.epochs={session.config.parent.epochs}: expected 0 with several processes; train the parent "
+                "first, and give its run as parent.net"
+            )
         below = _below(session, parent)
         trained = training.run(below, force=force)
         net, knows = load_net(below.path(WEIGHTS), trained), True

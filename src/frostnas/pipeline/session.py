@@ -33,7 +33,7 @@ from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
 from frostnas.nets.weights import identity
-from frostnas.pipeline.parent import Parent, read_parent, taught_by_parent
+from frostnas.pipeline.parent import Parent, read_parent, taught_by_parent, with_sizes
 from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
@@ -66,7 +66,7 @@ class Session:
     ) -> None:
         """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
-        config = taught_by_parent(_at_largest(config))
+        config = with_sizes(config if net is not None else taught_by_parent(config, workspace.run_dir))
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
@@ -285,12 +285,6 @@ class Session:
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
         return load_net(self.path(WEIGHTS), self.trained).to(self.device)
-
-
-def _at_largest(config: Config) -> Config:
-    """With the pictures as large as the largest network of the space wants them."""
-    sizes = config.space.resolutions
-    return replace(config, data=replace(config.data, image_size=max(sizes))) if sizes else config
 
 
 def _checked(block: BlockSpec, path: Path) -> BlockSpec:

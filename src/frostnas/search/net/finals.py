@@ -40,18 +40,28 @@ def hold_finals(
         work.workspace.say(f"search-net: final {arch_name(arch)}: top-1 {one.score.top1:.2%}")
         if best_of(found) is one:
             weights = weights_of(net)
-    return best_of(found), weights
+    won, whole = best_of(found), whole_that_fits(task)
+    for one in found:
+        if one.arch == whole:
+            gain = 100 * (won.score.top1 - one.score.top1)
+            beside = "the whole network with the largest images that fit"
+            work.workspace.say(f"search-net: {arch_name(won.arch)} is handed over, {gain:+.1f} points beside {beside}")
+    return won, weights
+
+
+def whole_that_fits(task: Task) -> Arch | None:
+    """The network that leaves nothing out, with the largest images that the budget allows; None where none fits."""
+    sized = (replace(task.space.largest, size=size) for size in reversed(task.space.sizes))
+    return next((arch for arch in sized if task.latency_ms(arch) <= task.budget_ms and task.keeps(arch)), None)
 
 
 def finalists(task: Task, scores: Mapping[str, Score], pick: Scored, count: int) -> list[Arch]:
-    """The best ``count`` networks of those that may be picked, and the whole one with the largest images that fit."""
+    """The pick, the best ``count`` networks of those that may be picked, and the whole one that fits."""
     ranked = sorted(scores.items(), key=lambda one: one[1], reverse=True)
     admitted = (arch for name, _ in ranked if task.admits(arch := parse_arch(name)))
     best = [arch for arch, _ in zip(admitted, range(count), strict=False)]
-    largest = task.space.largest
-    whole = [replace(largest, size=size) for size in reversed(task.space.sizes)]
-    rung = next((arch for arch in whole if task.latency_ms(arch) <= task.budget_ms and task.keeps(arch)), None)
-    return list(dict.fromkeys([pick.arch, *best, *([rung] if rung else [])]))
+    whole = whole_that_fits(task)
+    return list(dict.fromkeys([pick.arch, *best, *([whole] if whole else [])]))
 
 
 def tuned(work: Work, supernet: Supernet, arch: Arch) -> tuple[Scored, Net]:

@@ -110,7 +110,7 @@ def _search(
 ) -> list[FoundNet]:
     search, recipe = config.search_net, Recipe.of(config, "search_net")
     recipe.check_shares(world)
-    _check_alone(search)
+    _check(search)
     seed_all(recipe.seed)
     start = time.monotonic()
     tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
@@ -146,7 +146,11 @@ def _front(found: FoundNet, supernet: Supernet, scores: Mapping[str, Score]) -> 
     return tuple(front)
 
 
-def _check_alone(search: SearchNetConfig) -> None:
+def _check(search: SearchNetConfig) -> None:
+    if search.sandwich and search.strategy is Strategy.gradient:
+        raise InputError(
+            f"search_net.sandwich={search.sandwich}: expected 0 with search_net=gradient, which draws alone"
+        )
     if search.alone and search.strategy is not Strategy.random:
         raise InputError(f"search_net.alone={search.alone}: expected 0, or search_net=random")
     if search.alone > search.epochs:
@@ -155,7 +159,9 @@ def _check_alone(search: SearchNetConfig) -> None:
 
 def _announce(task: Task, workspace: Workspace) -> None:
     count, limits = task.space.count(), f"{task.fastest_ms:.4g} to {task.slowest_ms:.4g} ms"
-    workspace.say(f"search-net: {count:,} networks of {limits}; budget {task.budget_ms:.4g} ms")
+    sizes = task.space.sizes
+    pixels = f" for images of {sizes[0]} to {sizes[-1]} pixels" if len(sizes) > 1 else ""
+    workspace.say(f"search-net: {count:,} networks{pixels} of {limits}; budget {task.budget_ms:.4g} ms")
     if task.budget_ms > task.slowest_ms:
         workspace.say(
             f"search-net: the budget is above the slowest network's {task.slowest_ms:.4g} ms, so every network fits"
