@@ -12,6 +12,7 @@ from frostnas.artifacts import Inspection, LatencyTable, NetSpec
 from frostnas.report.accuracy_chart import accuracy_chart, pareto_rows, points
 from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, HEIGHT, RED, ROW, Figure, Values, chart, figure, rows_of
 from frostnas.report.grids import RunSummary, layer_text
+from frostnas.report.units import percent
 
 MOST_CLASSES = 40  # of a confusion matrix that can be read
 GOOD_DB, POOR_DB = 20.0, 10.0  # a noise of a tenth and of a third of the signal's amplitude
@@ -29,7 +30,9 @@ def figures(run: RunSummary, folder: Path, inspection: Inspection | None) -> dic
             figure("accuracy", "Accuracy on validation images against INT8 latency", drawn)
         ]
     if run.latency is not None and run.latency.networks:
-        caption = "Whole networks: what the table predicts and what was measured; on the line they are equal"
+        held = run.latency.held_out
+        error = f"{percent(held.mean_error)} in the mean and {percent(held.max_error)} at most"
+        caption = f"Whole networks, predicted and measured, equal on the line; held-out ones are off by {error}"
         found["latency"] = [figure("prediction", caption, prediction_chart(run.latency))]
     if run.train is not None:
         curves = curve_rows(folder / "metrics" / "train.csv")
