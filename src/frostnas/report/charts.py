@@ -66,17 +66,18 @@ def prediction_chart(table: LatencyTable) -> Any:
     ]
     ends = [value[name] for value in values for name in ("predicted", "measured")]
     line: Values = [{"predicted": end, "measured": end} for end in (min(ends), max(ends))]
-    x = alt.X("predicted:Q", title="predicted, ms", scale=alt.Scale(zero=False))
-    y = alt.Y("measured:Q", title="measured, ms", scale=alt.Scale(zero=False))
+    few, scale = alt.Axis(tickCount=8, labelOverlap=True), alt.Scale(zero=False, padding=12)
+    x = alt.X("predicted:Q", title="predicted, ms", axis=few, scale=scale)
+    y = alt.Y("measured:Q", title="measured, ms", scale=scale)
     equal = chart(line).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
-    scale = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
+    colours = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
     points = (
         chart(values)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=x,
             y=y,
-            color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
+            color=alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),
             tooltip=[
                 alt.Tooltip("kind:N"),
                 alt.Tooltip("predicted:Q", format=".4f"),
