@@ -16,9 +16,11 @@ from frostnas.artifacts import (
     LayerSpec,
     NetResult,
     NetSpec,
+    ParetoRow,
     Provenance,
     StemSpec,
     Workload,
+    csv_of,
     div8,
     load,
     save,
@@ -104,3 +106,10 @@ def test_workloads_that_cost_the_same_share_a_key() -> None:
 def test_a_net_lists_its_parts_at_their_input_shapes() -> None:
     shapes = [(w.kind, w.in_channels, w.size) for w in net_result().net.workloads()]
     assert shapes == [("stem", 3, 32), ("block", 16, 32), ("block", 40, 16), ("head", 40, 16)]
+
+
+def test_rows_become_a_table_with_their_fields_as_columns() -> None:
+    row = ParetoRow("a, b", 0.1, 2 / 3, True, False)
+    expected = f'network,latency_ms,top1,on_front,picked,measured,alone\n"a, b",0.1,{2 / 3!r},True,False,False,False\n'
+    assert csv_of(ParetoRow, [row]).decode() == expected
+    assert csv_of(ParetoRow, []).count(b"\n") == 1

@@ -60,3 +60,14 @@ def test_a_ladder_alone_can_be_reported(tmp_path: Path) -> None:
     assert load(tmp_path / "ladder.json", LadderResult).value.rungs
     done("report", tmp_path)
     assert "efficientnet_lite0 on a CPU" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("text", ["seed: 2024-13-45", "seed: !!python/name:os.system", "[1, 2]"])
+def test_settings_that_are_none_are_one_line_or_nothing(runs: list[Path], tmp_path: Path, text: str) -> None:
+    other = make_run(tmp_path / "other")
+    (other / "config.yaml").write_text(text)
+    words = ("report", runs[0], other, "--out", tmp_path)
+    if text.startswith("["):
+        done(*words)
+    else:
+        assert "config.yaml: is not a config that frostnas wrote" in refused(*words)

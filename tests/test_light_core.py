@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,11 @@ def test_without_matplotlib_a_plot_is_left_out_and_the_log_says_what_brings_it(
         draw_confusion(result, tmp_path / "confusion.png")
     assert "frostnas[report]" in caplog.text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_core_install_asks_for_nothing_that_only_draws() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    core = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}  # type: ignore[index]
+    drawing = {re.match(r"[\w-]+", one)[0] for one in project["optional-dependencies"]["report"]}  # type: ignore[index]
+    assert {"matplotlib", "altair", "pandas"} <= drawing
+    assert not core & drawing

@@ -45,7 +45,7 @@ def test_a_network_of_ones_own_is_trained_and_exported(tmp_path: Path) -> None:
     assert frostnas.load(tmp_path / "run" / "export.json", frostnas.ExportReport).value == report
     assert frostnas.train(config, NET, quiet=True) == trained
     other = frostnas.NetSpec("other", 8, NET.stem, NET.layers * 2, NET.head)
-    with pytest.raises(InputError, match="was made with other net"):
+    with pytest.raises(InputError, match="was made with other input net"):
         frostnas.train(config, other, quiet=True)
 
 

@@ -109,7 +109,7 @@ def test_of_the_settings_those_are_shown_that_differ() -> None:
     one = {"seed": 0, "run_dir": "a", "train": {"epochs": 4, "weights": None}}
     other = {"seed": 0, "run_dir": "b", "train": {"epochs": 8, "weights": None, "inherit": True}}
     grid = settings_grid(["a", "b"], [one, other])
-    assert grid.rows == [("train.epochs", "4", "8"), ("train.inherit", "-", "True")]
+    assert grid.rows == [("train.epochs", "4", "8"), ("train.inherit", "-", "true")]
 
 
 def test_charts_of_several_runs_tell_them_apart(several: list[Reported]) -> None:

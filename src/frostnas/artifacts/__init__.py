@@ -71,6 +71,7 @@ from frostnas.artifacts.store import (
     sweep,
     write_atomic,
 )
+from frostnas.artifacts.tables import csv_of
 
 __all__ = [
     "IMAGENET",
@@ -125,6 +126,7 @@ __all__ = [
     "Workload",
     "bytes_of",
     "checked",
+    "csv_of",
     "damage",
     "div8",
     "divisible",

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -29,6 +29,7 @@ from frostnas.artifacts.limits import (
 )
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
 from frostnas.artifacts.store import bytes_of, checked, load, sha256_of, write_atomic
+from frostnas.artifacts.tables import csv_of
 from frostnas.errors import InputError
 
 
@@ -77,7 +78,7 @@ def row_of(workload: Workload, hot: Timing, round_robin: Timing) -> LatencyRow:
         kernel=block.kernel if block else getattr(part, "kernel", 1),
         in_channels=workload.in_channels,
         out_channels=part.out_channels if isinstance(part, LayerSpec) else part.channels,
-        expand=block.expand if block else 1,
+        expand=block.expand if block else 1.0,
         squeeze=block.squeeze if block else 0,
         stride=getattr(part, "stride", 1),
         height=workload.size,
@@ -233,10 +234,7 @@ class LatencyTable:
 
 def write_rows(path: Path, rows: Sequence[LatencyRow]) -> str:
     """Write `latency.csv` and return the SHA-256 of its bytes."""
-    import pandas as pd  # slow to import, and not there on a board that only predicts
-
-    text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
-    write_atomic(path, text.encode())
+    write_atomic(path, csv_of(LatencyRow, rows))
     return sha256_of(path)
 
 

@@ -126,7 +126,10 @@ def _plain(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     check_yaml(path)
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # tags, dates that are none
+        raise InputError(f"{path}: is not a config that frostnas wrote ({str(error).splitlines()[0]})") from None
     return found if isinstance(found, dict) else {}
 
 

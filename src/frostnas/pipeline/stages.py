@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from frostnas.artifacts import (
     LatencyTable,
     NetResult,
     NetSpec,
+    ParetoRow,
     TrainResult,
+    csv_of,
     load_table,
     save,
     sha256_of,
@@ -67,8 +69,6 @@ def _profile(session: Session, work: Work) -> LatencyTable:
 
 
 def _search_net(session: Session, work: Work) -> NetResult:
-    import pandas as pd  # slow to import
-
     budget, own_table = session.config.budget, session.table
     check_table(own_table, session.config, session.table_path)
     targets = [search_net.Goal(own_table, budget)]
@@ -99,8 +99,7 @@ def _search_net(session: Session, work: Work) -> NetResult:
             break
         folder = work.folder if number == 1 else work.folder / f"targets/{number}"
         rows = (*rows, *(baselines if number == 1 else ()))  # they were measured on the run's own target
-        text = pd.DataFrame([asdict(row) for row in rows]).to_csv(index=False)
-        write_atomic(folder / PARETO, text.encode())
+        write_atomic(folder / PARETO, csv_of(ParetoRow, rows))
         write_atomic(folder / NET_WEIGHTS, to_safetensors(weights))
         for place, (candidate, its_weights) in enumerate(front, start=1):
             write_atomic(folder / f"front/{place}" / NET_WEIGHTS, to_safetensors(its_weights))

@@ -22,6 +22,7 @@ KINDS = {
     "exported, measured": (AMBER, "triangle-up"),
 }
 """Colour and shape of each."""
+LARGE, SMALL = 150, 60  # areas of points, pixels
 RUN_COLOURS = (BLUE, AMBER, GREEN, RED, VIOLET, TEAL, PINK, GREY)
 
 
@@ -112,14 +113,18 @@ def _kinds(values: Values) -> list[str]:
 
 def _points(values: Values, colour: Any, tooltip: list[str], **symbols: str) -> Any:
     there = _kinds(values)
+    sizes = alt.Scale(
+        type="ordinal", domain=there, range=[SMALL if kind in ("scored", "front") else LARGE for kind in there]
+    )
     shapes = alt.Scale(domain=there, range=[KINDS[kind][1] for kind in there])
     return (
         chart(values)
-        .mark_point(filled=True, size=70, opacity=0.9)
+        .mark_point(filled=True, opacity=0.9)
         .encode(
             x=_x(),
             y=_y(),
             color=colour,
+            size=alt.Size("kind:N", scale=sizes, legend=None),
             shape=alt.Shape("kind:N", scale=shapes, legend=legend(**symbols)),
             tooltip=[
                 *map(alt.Tooltip, tooltip),

@@ -12,6 +12,7 @@ from frostnas.artifacts import Inspection, LatencyTable, NetSpec
 from frostnas.report.accuracy_chart import accuracy_chart, pareto_rows, points
 from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, HEIGHT, RED, ROW, Figure, Values, chart, figure, rows_of
 from frostnas.report.grids import RunSummary, layer_text
+from frostnas.report.units import percent
 
 MOST_CLASSES = 40  # of a confusion matrix that can be read
 GOOD_DB, POOR_DB = 20.0, 10.0  # a noise of a tenth and of a third of the signal's amplitude
@@ -29,7 +30,9 @@ def figures(run: RunSummary, folder: Path, inspection: Inspection | None) -> dic
             figure("accuracy", "Accuracy on validation images against INT8 latency", drawn)
         ]
     if run.latency is not None and run.latency.networks:
-        caption = "Whole networks: what the table predicts and what was measured; on the line they are equal"
+        held = run.latency.held_out
+        error = f"{percent(held.mean_error)} in the mean and {percent(held.max_error)} at most"
+        caption = f"Whole networks, predicted and measured, equal on the line; held-out ones are off by {error}"
         found["latency"] = [figure("prediction", caption, prediction_chart(run.latency))]
     if run.train is not None:
         curves = curve_rows(folder / "metrics" / "train.csv")
@@ -63,17 +66,18 @@ def prediction_chart(table: LatencyTable) -> Any:
     ]
     ends = [value[name] for value in values for name in ("predicted", "measured")]
     line: Values = [{"predicted": end, "measured": end} for end in (min(ends), max(ends))]
-    x = alt.X("predicted:Q", title="predicted, ms", scale=alt.Scale(zero=False))
-    y = alt.Y("measured:Q", title="measured, ms", scale=alt.Scale(zero=False))
+    few, scale = alt.Axis(tickCount=8, labelOverlap=True), alt.Scale(zero=False, padding=12)
+    x = alt.X("predicted:Q", title="predicted, ms", axis=few, scale=scale)
+    y = alt.Y("measured:Q", title="measured, ms", scale=scale)
     equal = chart(line).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
-    scale = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
+    colours = alt.Scale(domain=["fitted on", "held out"], range=[GREY, BLUE])
     points = (
         chart(values)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
             x=x,
             y=y,
-            color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
+            color=alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),
             tooltip=[
                 alt.Tooltip("kind:N"),
                 alt.Tooltip("predicted:Q", format=".4f"),

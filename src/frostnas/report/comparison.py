@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _text(settings: dict[str, Any], key: str) -> str:
     if key not in settings:
         return NONE
-    return "null" if settings[key] is None else str(settings[key])
+    value = settings[key]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def recalls(inspection: Inspection) -> list[tuple[str, float, int]]:
