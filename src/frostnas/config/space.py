@@ -41,6 +41,8 @@ class NetworkSpaceConfig:
     """Choices of the squeeze ratio where the block squeezes at all."""
     head_channels: int = bounded(1280, 8)
     dropout: float = bounded(0.2, 0, 0.9)
+    fit: bool = False
+    """Take stem, widths, depths, strides and head from the image size instead: see docs/network-search.md."""
 
 
 @dataclass
