@@ -15,6 +15,7 @@ from frostnas.config import Config
 from frostnas.deploy.formats.registry import check_installed
 from frostnas.latency import Carried
 from frostnas.pipeline import STAGES, run_chain
+from frostnas.pipeline.fit import OF_SPACE, fit_space
 from frostnas.pipeline.functions import opened, summary
 from frostnas.readable import readable
 from frostnas.report.grids import artifact_grids, run_grid
@@ -24,6 +25,8 @@ from frostnas.report.tables import view
 def stage(name: str, config: Config, console: Console, quiet: bool, force: bool) -> Outcome:
     """Run one stage on its inputs."""
     with opened(config, console, quiet) as session:
+        if name in OF_SPACE:
+            fit_space(session)
         try:
             value = STAGES[name].run(session, force=force)
         except Carried as carried:

@@ -26,6 +26,7 @@ from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
 from frostnas.config.schema import Config
+from frostnas.config.space import FOLLOWING, NetworkSpaceConfig
 from frostnas.config.stages import ClassWeights, Sampler, TargetName
 from frostnas.config.words import for_hydra
 from frostnas.config.yaml_files import UserFiles, check_yaml
@@ -148,6 +149,7 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(f"run_dir={config.run_dir}: expected a folder")
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
+    _check_fit(config.space.network)
     _check_text(to_plain(config))
     train = config.train
     for key, distill in (("train.distill", train.distill), ("search_net.distill", config.search_net.distill)):
@@ -182,6 +184,13 @@ def typed(composed: DictConfig) -> Config:
             "batch norm needs two images"
         )
     return config
+
+
+def _check_fit(network: NetworkSpaceConfig) -> None:
+    """A skeleton that follows from the images takes none that is given."""
+    for name in FOLLOWING if network.fit else ():
+        if (value := getattr(network, name)) != getattr(NetworkSpaceConfig(), name):
+            raise InputError(f"space.network.{name}={value}: expected space.network.fit=false with it")
 
 
 def _check_text(value: Any, key: str = "") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from frostnas.artifacts import sha256_of_value, write_atomic
 from frostnas.config import Config
 from frostnas.config.identity import what_matters
+from frostnas.pipeline.fit import fit_space
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
 from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET
@@ -40,6 +41,8 @@ def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
     for stage in CHAIN:
         if stage not in stages:
             workspace.say(f"{stage.name}: not needed, its output is given")
+    if SEARCH_NET in stages:
+        fit_space(session)
     path, config = session.path(FORCED), sha256_of_value(what_matters(session.config))
     anew = _left(path, config) or ([stage.name for stage in stages] if force else [])
     values = {}

@@ -37,6 +37,7 @@ from frostnas.deploy.formats.registry import check_installed
 from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
 from frostnas.pipeline.chain import run_chain
+from frostnas.pipeline.fit import fit_space
 from frostnas.pipeline.ladder import LADDER
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.source import with_normalisation
@@ -108,6 +109,7 @@ def profile_latency(
             "latency.target.name=bundle: expected local or ssh; `frostnas profile-latency --out ZIP` does it"
         )
     with opened(_checked(config), quiet=quiet, block=block) as session:
+        fit_space(session)
         PROFILE.run(session, force=force)
         return load_table(session.path(PROFILE.artifact))
 
@@ -117,6 +119,7 @@ def search_net(
 ) -> NetResult:
     """Stage 2: the network of ``block`` within the budget, by a latency table. Writes `net.json`, `net.safetensors`."""
     with opened(_checked(config), quiet=quiet, block=block) as session:
+        fit_space(session)
         return SEARCH_NET.run(session, force=force)
 
 

@@ -39,6 +39,7 @@ from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.elastic import of_parent
+from frostnas.search.spaces.fit import fitted
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
@@ -66,7 +67,10 @@ class Session:
     ) -> None:
         """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
+        self.given = config
         config = taught_by_parent(_at_largest(config))
+        network = fitted(config.space.network, config.data.image_size)
+        config = replace(config, space=replace(config.space, network=network))
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net

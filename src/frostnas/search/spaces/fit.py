@@ -1,21 +1,25 @@
-"""A skeleton of the network space that fits the images: `space.network.fit`.
+"""A skeleton of the network space that fits the images and the budget: `space.network.fit`.
 
 MobileNetV2 is the yardstick: it is what one would deploy otherwise. At every size from 24 to 256 pixels the fastest
-network of the fitted space has 0.2 to 0.3 times its multiply-adds, the slowest 2 to 3 times, so that budgets on both
-sides of it are met; its first and most expensive maps are halved at once, and the last map has 4 to 7 pixels a side.
+network of the fitted space has at most a third of its multiply-adds, the slowest more than twice as many, so that
+budgets on both sides of it are met; its first and most expensive maps are halved at once, and the last map has 4 to 7
+pixels a side.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from frostnas.artifacts import div8
 from frostnas.config import NetworkSpaceConfig
 
 LAST_MAP = 7  # pixels a side, at most; half of it and a pixel at least
 WIDTHS = (24, 40, 80, 160)
-DEEP, FLAT = 4, 3  # most layers of a stage
+DEEP, FLAT = 5, 4  # most layers of a stage
 FEW_STAGES = 3
 """Up to so many stages need the greater depth to reach twice MobileNetV2."""
+LEAST, MOST = 0.5, 4.0
+"""Factors of all widths that are tried for a budget which the skeleton does not hold."""
 
 
 def halvings(image_size: int) -> int:
@@ -26,23 +30,33 @@ def halvings(image_size: int) -> int:
     return count
 
 
-def fitted(config: NetworkSpaceConfig, image_size: int) -> NetworkSpaceConfig:
+def fitted(config: NetworkSpaceConfig, image_size: int, factor: float = 1.0) -> NetworkSpaceConfig:
     """``config`` as it is, or, with `fit`, with a skeleton for images of ``image_size`` pixels a side.
 
     The stem takes one halving, each further one begins a stage, and one stage more works on the last map.
+
+    Args:
+        factor: of all widths.
     """
     if not config.fit:
         return config
     stages = max(1, halvings(image_size) - 1)
-    widths = [WIDTHS[min(stage, len(WIDTHS) - 1)] for stage in range(stages + 1)]
+    widths = [div8(WIDTHS[min(stage, len(WIDTHS) - 1)] * factor) for stage in range(stages + 1)]
     return replace(
         config,
         fit=False,
-        stem_channels=16,
+        stem_channels=div8(16 * factor),
         stem_stride=2,
-        first_channels=16,
+        first_channels=div8(16 * factor),
         widths=widths,
         depths=[DEEP if len(widths) <= FEW_STAGES else FLAT] * len(widths),
         strides=[*[2] * stages, 1],
-        head_channels=512,
+        head_channels=div8(512 * factor),
     )
+
+
+def skeleton_text(config: NetworkSpaceConfig) -> str:
+    """A skeleton in words, for a log line."""
+    stages = zip(config.widths, config.depths, config.strides, strict=True)
+    parts = ", ".join(f"{width} channels, stride {stride}, 1 to {depth} layers" for width, depth, stride in stages)
+    return f"stem {config.stem_channels} channels, stride {config.stem_stride}; stages {parts}"
