@@ -25,6 +25,7 @@ from yaml import YAMLError
 from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
+from frostnas.config.limits import bytes_of_limit, seconds_of
 from frostnas.config.schema import Config
 from frostnas.config.space import FOLLOWING, NetworkSpaceConfig
 from frostnas.config.stages import ClassWeights, Sampler, TargetName
@@ -178,11 +179,16 @@ def typed(composed: DictConfig) -> Config:
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
             "batch norm must move in quantized training before they are fixed"
         )
-    if 2 * train.micro_batches > train.batch_size:
-        raise InputError(
-            f"train.micro_batches={train.micro_batches}: expected at most half of train.batch_size={train.batch_size}; "
-            "batch norm needs two images"
-        )
+    for key in ("search_block", "search_net", "train"):
+        group = getattr(config, key)
+        if 2 * group.micro_batches > group.batch_size:
+            raise InputError(
+                f"{key}.micro_batches={group.micro_batches}: expected at most half of "
+                f"{key}.batch_size={group.batch_size}; batch norm needs two images"
+            )
+    if config.time_limit is not None:
+        seconds_of("time_limit", config.time_limit)
+    bytes_of_limit("memory_limit", config.memory_limit, None)
     return config
 
 

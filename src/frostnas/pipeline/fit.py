@@ -17,8 +17,6 @@ from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
 SPACE = "space.json"
-OF_SPACE = ("profile-latency", "search-net")
-"""Stages that work on a network space."""
 NEAR = 0.05
 """Share by which the budget must be above the fastest network: it was measured once, and may take longer later."""
 
