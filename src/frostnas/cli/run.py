@@ -19,9 +19,11 @@ from frostnas.engine import Workspace
 from frostnas.latency import Carried
 from frostnas.pipeline import STAGES, Session, run_chain
 from frostnas.pipeline.chain import needed, planned_of, run_one
+from frostnas.pipeline.early import plan_first
 from frostnas.pipeline.functions import opened, summary
 from frostnas.pipeline.planning import PLAN
 from frostnas.pipeline.source import with_normalisation
+from frostnas.pipeline.stages import SEARCH_NET
 from frostnas.readable import readable
 from frostnas.report.grids import artifact_grids, run_grid
 from frostnas.report.plan_grid import plan_grid
@@ -50,7 +52,10 @@ def show_plan(name: str, config: Config, console: Console) -> Outcome:
     log = logging.getLogger("frostnas")
     session = Session(with_normalisation(config), Workspace(Path(config.run_dir), console, log, writes=False))
     stages = needed(session.config) if name == "run" else [STAGES[name]]
-    plan = planned_of(session, stages).make()
+    planned = planned_of(session, stages)
+    if name == "run" and SEARCH_NET in stages:
+        plan_first(planned)
+    plan = planned.make()
     return Outcome(plan, view(plan_grid(plan, f"frostnas {name}: plan")))
 
 

@@ -14,6 +14,7 @@ from frostnas.config.identity import what_matters
 from frostnas.errors import InputError
 from frostnas.pipeline import plan
 from frostnas.pipeline.clock import timed
+from frostnas.pipeline.early import plan_first, run_first, say_what_stands, usable
 from frostnas.pipeline.fit import fit_space
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
@@ -47,7 +48,17 @@ def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
 
     Raises:
         InputError: a result is there that was made from something else.
+        KeyboardInterrupt: with a note that names the file that can be used already, if there is one.
     """
+    try:
+        return _run_chain(session, force=force)
+    except KeyboardInterrupt as interrupt:
+        if said := usable(session):
+            interrupt.add_note(said)
+        raise
+
+
+def _run_chain(session: Session, *, force: bool) -> dict[str, Any]:
     workspace, stages = session.workspace, needed(session.config)
     for stage in CHAIN:
         if stage not in stages:
@@ -55,6 +66,8 @@ def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
     path, config = session.path(FORCED), sha256_of_value(what_matters(session.given))
     anew = _left(path, config) or ([stage.name for stage in stages] if force else [])
     planned, values = begin_plan(session, stages, force=force), {}
+    if planned is not None:
+        run_first(planned)
     for stage in stages:
         if anew and workspace.writes:
             write_atomic(path, json.dumps({"config": config, "stages": anew}).encode())
@@ -64,6 +77,7 @@ def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
         anew = [name for name in anew if name != stage.name]
     if workspace.writes:
         path.unlink(missing_ok=True)
+    say_what_stands(session)
     return values
 
 
@@ -95,6 +109,8 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
     planned = planned_of(session, stages, force=force)
     if planned.left():
         session.workspace.say("plan: measuring single steps of every stage")
+        if SEARCH_NET in stages:
+            plan_first(planned)
         planned.make()
         planned.check()
     planned.keep()

@@ -123,7 +123,10 @@ def _search_net(measured: Measured, config: Config) -> float:
     steps = _count(measured, search.batch_size)
     trained = search.float_epochs * _step(measured, NET_FLOAT) + search.epochs * _step(measured, NET_FAKE)
     networks = evaluations(search) * (1 + len(config.budget.others))
-    adapting = _train(measured, config) if config.parent.net is not None else 0.0  # the parent to the images
+    adapting = 0.0
+    if config.parent.net is not None:  # its training on the images; what it costs as a teacher was not measured
+        per_epoch = _count(measured, config.train.batch_size) * _step(measured, TRAIN_FLOAT)
+        adapting = config.parent.epochs * (per_epoch + _piece(measured, TRAIN_LOOK))
     return steps * trained + networks * _piece(measured, NET_SCORE) + adapting
 
 

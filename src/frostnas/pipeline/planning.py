@@ -37,19 +37,20 @@ class Planned:
         kept = None if force else self._kept()
         self.clock = Clock(limit_s, kept.spent_s if kept else 0.0)
         self.plan = replace(kept, limit_s=limit_s) if kept else Plan(limit_s, ())
+        self.first_config = self.given
 
     def _kept(self) -> Plan | None:
         path = self.session.path(PLAN)
         return load(path, Plan).value if path.is_file() else None
 
-    def _basis(self, stage: str) -> str:
+    def basis(self, stage: str) -> str:
         """Of what a stage's settings were chosen for."""
         return sha256_of_value(self.stages[stage].settings(self.given))
 
     def _begun(self, stage: str) -> StagePlan | None:
         """What was chosen for a stage that has begun."""
         found = next((one for one in self.plan.stages if one.name == stage and one.begun), None)
-        return found if found is not None and found.basis == self._basis(stage) else None
+        return found if found is not None and found.basis == self.basis(stage) else None
 
     def left(self) -> list[str]:
         """Stages whose settings are still open, in order."""
@@ -68,13 +69,14 @@ class Planned:
         measured = measure(self.session, open_, net)
         roomy = self._within_memory(measured, open_)
         seconds = partial(costs.seconds, measured)
-        fitted = plan.fit(roomy, open_, seconds, self.clock.left_s * USED)
+        before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
+        fitted = plan.fit(roomy, open_, seconds, (self.clock.left_s - before_s) * USED)
         rows = {one.name: one for one in self.plan.stages if one.begun}
         for name, taken in fitted.seconds.items():
             keys = [*plan.floors(roomy, name), *_micro(name)]
             settings = plan.settings_of(fitted.config, keys)
             peak = costs.peak_bytes(measured, name, fitted.config)
-            rows[name] = StagePlan(name, settings, taken, peak, self._basis(name))
+            rows[name] = StagePlan(name, settings, taken, peak, self.basis(name))
         others = [one for one in self.plan.stages if one.name not in self.stages]
         stages = (*others, *(rows[name] for name in self.stages if name in rows))
         self.plan = replace(self.plan, stages=stages, left_out=plan.left_out(roomy, fitted, seconds), fits=fitted.fits)
@@ -122,22 +124,30 @@ class Planned:
 
     def begin(self, stage: str) -> bool:
         """Give the session the settings of a stage, and keep them; False where the plan leaves the stage out."""
-        row = next((one for one in self.plan.stages if one.name == stage), None)
+        row = self.row(stage)
         if row is None:
             return False
-        together = (stage, plan.TRAIN) if stage == plan.SEARCH_NET and self.given.parent.net is not None else (stage,)
-        for one in self.plan.stages:
-            if one.name in together:  # the search trains its parent with the training's settings
-                self.session.config = plan.with_settings(self.session.config, one.settings)
-                self._note(replace(one, begun=True))
+        self.session.config = plan.with_settings(self.session.config, row.settings)
+        self.note(replace(row, begun=True))
         return True
 
     def end(self, stage: str, seconds: float) -> None:
         """Note how long a stage took."""
-        row = next(one for one in self.plan.stages if one.name == stage)
-        self._note(replace(row, taken_s=seconds))
+        row = self.row(stage)
+        assert row is not None
+        self.note(replace(row, taken_s=seconds))
 
-    def _note(self, row: StagePlan) -> None:
+    def row(self, stage: str) -> StagePlan | None:
+        """What is planned for a stage."""
+        return next((one for one in self.plan.stages if one.name == stage), None)
+
+    def put_first(self, row: StagePlan, config: Config) -> None:
+        """Plan what is not of the chain before everything else. Args: config: of a run of its own."""
+        self.first_config = config
+        self.plan = replace(self.plan, stages=(row, *self.plan.stages))
+
+    def note(self, row: StagePlan) -> None:
+        """Put a row in place of the one of its name, and keep the plan."""
         stages = tuple(row if one.name == row.name else one for one in self.plan.stages)
         self.plan = replace(self.plan, stages=stages)
         self.keep()

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
+from pathlib import Path
 from statistics import mean
 
 import torch
@@ -23,6 +24,7 @@ from frostnas.pipeline import costs, plan
 from frostnas.pipeline.clock import seconds_of
 from frostnas.pipeline.costs import Measured, Step
 from frostnas.pipeline.session import Session
+from frostnas.pipeline.trained import TRAIN
 from frostnas.quant import QuantState, set_state
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.plan import make_phase
@@ -177,11 +179,14 @@ class _Given(NothingLearnt):
 
 
 def _train(session: Session, found: Measured, spec: NetSpec) -> Measured:
-    config, data = session.config, session.data_to_train
+    config = session.config
+    taught = config.train.distill.weights or Path(config.train.distill.teacher or ".", TRAIN).is_file()
+    data = session.data_to_train if taught else session.data_like_trained(spec)
     recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=1, frozen_epochs=0)
     classes = len(data.format.classes)
     net = Net(spec, recipe.scheme).to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(net, recipe, config.train, 10**6, classes, teacher=session.teacher, size=spec.image_size)
+    teacher = session.teacher if taught else None  # a parent that is still to be trained
+    trainer = Trainer(net, recipe, config.train, 10**6, classes, teacher=teacher, size=spec.image_size)
     steps = {}
     for name, epoch in ((costs.TRAIN_FLOAT, 0), (costs.TRAIN_FAKE, 1)):
         trainer.progress.epoch = epoch

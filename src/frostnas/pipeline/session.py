@@ -46,6 +46,8 @@ from frostnas.search.spaces.skeleton import from_scratch
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
 NET_WEIGHTS = "net.safetensors"
+EARLY = "early"
+"""In the run directory: the run of the first network that a time limit leaves something of."""
 ROWS, PARETO = "latency.csv", "pareto.csv"
 
 
@@ -178,10 +180,22 @@ class Session:
             return self._own(NET, NetResult)
         return load(self._net_json, NetResult).value if self._net_json is not None else None
 
+    @property
+    def trained_in(self) -> Path:
+        """Where the training lies that is exported: the run's own, unless its first network is the better one.
+
+        Better is what has the higher fake-quant top-1 on the validation images.
+        """
+        own, first = self.path(TRAIN), self.path(EARLY) / TRAIN
+        if not (own.is_file() and first.is_file()):
+            return self.workspace.run_dir
+        found, early = (load(path, TrainResult).value.fake_quant.val for path in (own, first))
+        return first.parent if early > found else self.workspace.run_dir
+
     @cached_property
     def trained(self) -> TrainResult:
         """The run's finished training."""
-        return self._own(TRAIN, TrainResult)
+        return self._own(str(self.trained_in.relative_to(self.workspace.run_dir) / TRAIN), TrainResult)
 
     def _own(self, name: str, kind: type[T]) -> T:
         """A result of the run itself, which later stages go on from with the same images.
@@ -239,6 +253,10 @@ class Session:
         with speaking_of("train.distill"):
             return self._kept_at(max([teacher_side(train.distill), *train.sizes]), self.net.image_size)
 
+    def data_like_trained(self, spec: NetSpec) -> Splits:
+        """`data_to_train` for a network that is not the run's yet, without a teacher's larger pictures."""
+        return self._kept_at(max([0, *self.config.train.sizes]), spec.image_size)
+
     @cached_property
     def data_to_search(self) -> Splits:
         """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
@@ -288,7 +306,7 @@ class Session:
 
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
-        return load_net(self.path(WEIGHTS), self.trained).to(self.device)
+        return load_net(self.trained_in / WEIGHTS, self.trained).to(self.device)
 
 
 def _at_largest(config: Config) -> Config:
