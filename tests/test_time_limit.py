@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from frostnas.artifacts import Accuracy, TrainResult, load, save
+from frostnas.artifacts import Accuracy, NetResult, TrainResult, load, save
 from frostnas.artifacts.plan import Plan, StagePlan
 from frostnas.cli.failure import leave
 from frostnas.config import Config
@@ -24,21 +24,26 @@ from tests.made_run import make_run
 from tests.tiny import TINY
 
 
-@pytest.mark.parametrize(("first", "own", "better"), [(0.7, 0.8, "."), (0.8, 0.7, "early"), (0.8, 0.8, ".")])
-def test_the_export_is_of_the_network_that_is_better_on_the_validation_images(
-    tmp_path: Path, first: float, own: float, better: str
+@pytest.mark.parametrize(
+    ("first", "own", "budget_ms", "better"),
+    [(0.7, 0.8, 100, "."), (0.8, 0.7, 100, "early"), (0.8, 0.8, 100, "."), (0.8, 0.7, 1e-3, ".")],
+)
+def test_the_export_is_of_the_network_within_the_budget_that_is_better_on_the_validation_images(
+    tmp_path: Path, first: float, own: float, budget_ms: float, better: str
 ) -> None:
     run = tmp_path / "run"
     for folder, val in ((run, own), (run / "early", first)):
         stored = load(make_run(folder) / "train.json", TrainResult)
         scored = replace(stored.value, fake_quant=Accuracy(val, 0.5))
         save(folder / "train.json", scored, stored.provenance, stored.files)
+    net = load(run / "net.json", NetResult)
+    save(run / "net.json", replace(net.value, budget_ms=budget_ms), net.provenance, net.files)
     with Workspace.open(run, quiet=True) as workspace:
         session = Session(compose_config([f"run_dir={run}"]), workspace)
         assert session.trained_in == run / better
         say_what_stands(session)
     assert (
-        f"model.int8.onnx: is made with {max(first, own):.2%} of the validation images"
+        f"model.int8.onnx: is made with {own if better == '.' else first:.2%} of the validation images"
         in (run / "frostnas.log").read_text()
     )
 

@@ -70,7 +70,7 @@ def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome
     check_installed(config.export.formats)  # rather now than after hours
     with opened(config, console, quiet) as session:
         values = run_chain(session, force=force)
-        grids = [run_grid(summary(values), session.workspace.run_dir)]
+        grids = [run_grid(summary(values, session), session.workspace.run_dir)]
         if config.time_limit is not None:
             grids.append(plan_grid(load(session.path(PLAN), Plan).value, "planned and taken"))
         return Outcome(values, view(*grids))

@@ -1,7 +1,7 @@
 """A usable file early: a named network within the budget, trained for a short share of the time limit and exported.
 
 It is a run of its own in `early/`, and its INT8 file stands in the run directory until the export replaces it, which it
-does only by a network that is better on the validation images.
+does unless this one is within the budget and better on the validation images.
 """
 
 from __future__ import annotations

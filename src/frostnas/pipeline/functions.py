@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,18 @@ def opened(
             write_atomic(path, content if config.time_limit is None else to_yaml(repeatable(session.config)).encode())
 
 
-def summary(values: Mapping[str, Any]) -> RunSummary:
-    """What `run_chain` made, by its kind."""
-    return RunSummary(
+def summary(values: Mapping[str, Any], session: Session) -> RunSummary:
+    """What `run_chain` made, by its kind, and of which network the exported file is."""
+    run = RunSummary(
         block=values.get("search-block"),
         latency=values.get("profile-latency"),
         net=values.get("search-net"),
         train=values.get("train"),
         export=values.get("export"),
     )
+    if session.trained_in == session.workspace.run_dir or run.net is None:
+        return run
+    return replace(run, block=None, net=replace(run.net, block=None), train=session.trained)
 
 
 def search_block(config: Config, *, quiet: bool = False, force: bool = False) -> BlockResult:
@@ -150,7 +154,7 @@ def run(config: Config, *, quiet: bool = False, force: bool = False) -> RunSumma
     """All stages whose output the config does not give, one after another."""
     check_installed(config.export.formats)  # rather now than after hours
     with opened(_checked(config), quiet=quiet) as session:
-        return summary(run_chain(session, force=force))
+        return summary(run_chain(session, force=force), session)
 
 
 def _checked(config: Config) -> Config:

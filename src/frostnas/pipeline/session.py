@@ -14,6 +14,7 @@ from frostnas.artifacts import (
     Artifact,
     BlockResult,
     BlockSpec,
+    ExportReport,
     ImageFormat,
     LatencyTable,
     NetResult,
@@ -184,13 +185,15 @@ class Session:
     def trained_in(self) -> Path:
         """Where the training lies that is exported: the run's own, unless its first network is the better one.
 
-        Better is what has the higher fake-quant top-1 on the validation images.
+        Better is what has the higher fake-quant top-1 on the validation images, within the budget of the search.
         """
-        own, first = self.path(TRAIN), self.path(EARLY) / TRAIN
-        if not (own.is_file() and first.is_file()):
-            return self.workspace.run_dir
-        found, early = (load(path, TrainResult).value.fake_quant.val for path in (own, first))
-        return first.parent if early > found else self.workspace.run_dir
+        run, first = self.workspace.run_dir, self.path(EARLY)
+        if not all(path.is_file() for path in (run / TRAIN, run / NET, first / TRAIN, first / EXPORT)):
+            return run
+        if load(first / EXPORT, ExportReport).value.int8.latency_ms_p50 > load(run / NET, NetResult).value.budget_ms:
+            return run
+        found, early = (load(folder / TRAIN, TrainResult).value.fake_quant.val for folder in (run, first))
+        return first if early > found else run
 
     @cached_property
     def trained(self) -> TrainResult:
