@@ -15,7 +15,7 @@ from frostnas.config.compose import compose_config, read_stored
 from frostnas.engine import Workspace
 from frostnas.errors import USABLE, InputError
 from frostnas.pipeline import LADDER, Session
-from frostnas.pipeline.chain import begin_plan
+from frostnas.pipeline.chain import begin_plan, planned_of
 from frostnas.pipeline.early import say_what_stands, usable
 from frostnas.pipeline.planning import PLAN, Planned
 from frostnas.pipeline.stages import PROFILE, TRAINING
@@ -87,8 +87,10 @@ def test_a_limit_that_nothing_fits_is_refused_with_what_would(tmp_path: Path) ->
 def test_a_stage_that_keeps_to_no_limit_says_so(tmp_path: Path) -> None:
     with Workspace.open(tmp_path, quiet=True) as workspace:
         session = Session(compose_config(["time_limit=10m"]), workspace)
-        with pytest.raises(InputError, match="time_limit=10m: expected null"):
-            begin_plan(session, [LADDER])
+        assert begin_plan(session, [LADDER]) is None
+        with pytest.raises(InputError, match="--plan: ladder cannot be planned yet"):
+            planned_of(session, [LADDER])
+    assert "warning: time_limit=10m: ladder keeps to none" in (tmp_path / "frostnas.log").read_text()
 
 
 @pytest.mark.slow

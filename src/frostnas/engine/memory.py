@@ -11,14 +11,26 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-MEMINFO, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
+MEMINFO, STATUS, GROUP = Path("/proc/meminfo"), Path("/proc/self/status"), Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Of the GPU, or of the machine's RAM as Linux would give it to a process that asks; None where nobody says."""
+    """Of the GPU, or of the RAM that Linux would give to a process that asks, within what a container may take.
+
+    None where nobody says.
+    """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return _kib(MEMINFO, "MemAvailable")
+    known = [one for one in (_kib(MEMINFO, "MemAvailable"), _container()) if one is not None]
+    return min(known, default=None)
+
+
+def _container() -> int | None:
+    """What the control group leaves; None where there is none or it has no limit."""
+    try:
+        return max(0, int((GROUP / "memory.max").read_text()) - int((GROUP / "memory.current").read_text()))
+    except (OSError, ValueError):
+        return None
 
 
 def held_bytes(device: torch.device) -> int:
@@ -45,7 +57,8 @@ def most_added(step: Callable[[], object], device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         before = int(torch.cuda.memory_allocated(device))
         step()
-        return int(torch.cuda.max_memory_allocated(device)) - int(before)
+        most: int = torch.cuda.max_memory_allocated(device)
+        return most - before
     with _Storages() as storages:
         step()
     return storages.most

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from frostnas.artifacts import Artifact, sha256_of_value, write_atomic
 from frostnas.config import Config
 from frostnas.config.identity import what_matters
+from frostnas.engine.distributed import launched
 from frostnas.errors import InputError
 from frostnas.pipeline import plan
 from frostnas.pipeline.clock import timed
@@ -85,24 +86,27 @@ def planned_of(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
     """A plan of some stages, still empty, on the space that fits.
 
     Raises:
-        InputError: one of the stages keeps to no limit, or no space holds the budget.
+        InputError: one of the stages cannot be planned, or no space holds the budget.
     """
     for stage in stages:
         if stage.name not in plan.STAGES:
-            given = session.config.time_limit
-            raise InputError(f"time_limit={given}: expected null, and no --plan; {stage.name} keeps to none yet")
+            raise InputError(f"--plan: {stage.name} cannot be planned yet; expected run or one of its stages")
     if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
         fit_space(session)
     return Planned(session, stages, force=force)
 
 
 def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = False) -> Planned | None:
-    """The plan that `time_limit` asks for, made and shown; None without one.
+    """The plan that `time_limit` asks for, made and shown; None without one, and where nothing can be chosen.
 
     Raises:
         InputError: the limit is too short, or the memory too little.
     """
-    if session.config.time_limit is None:
+    chosen = [stage.name for stage in stages if stage.name in plan.GROUPS]
+    if session.config.time_limit is None or not chosen or launched().size > 1:
+        if session.config.time_limit is not None:
+            what = "several processes keep" if chosen else f"{stages[0].name} keeps"
+            session.workspace.say(f"warning: time_limit={session.config.time_limit}: {what} to none")
         if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
             fit_space(session)
         return None

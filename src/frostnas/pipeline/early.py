@@ -6,13 +6,14 @@ does unless this one is within the budget and better on the validation images.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from frostnas.artifacts import TrainResult, load, sha256_of_value, write_atomic
 from frostnas.artifacts.plan import StagePlan
-from frostnas.config import Config, DistillConfig, ParentConfig
+from frostnas.config import Config, DistillConfig, ParentConfig, TargetName
 from frostnas.config.compose import read_stored, to_yaml
 from frostnas.deploy.formats.base import ParityError
 from frostnas.deploy.runtime import INT8_NAME
@@ -66,6 +67,8 @@ def within_budget(session: Session) -> Sequence[str | None]:
     budget_ms = config.budget.latency_ms
     if budget_ms is None:
         return names
+    if config.latency.target.name is TargetName.bundle:  # nobody can ask that machine
+        return names[-1:]
     specs = [*([session.parent.spec] if session.parent is not None else []), *map(zoo_spec, NAMES)]
     here = [spec.with_classes(len(images.classes)).at_size(images.image_size) for spec in specs]
     taken = measure_nets(config.latency, config.quant, here)
@@ -103,6 +106,7 @@ def run_first(planned: Planned) -> None:
         return
     kept = session.path(EARLY) / CONFIG
     if not row.begun:
+        shutil.rmtree(session.path(EARLY), ignore_errors=True)  # of another plan
         write_atomic(kept, to_yaml(replace(planned.first_config, run_dir=str(session.path(EARLY)))).encode())
         planned.note(replace(row, begun=True))
     below = _below(session, read_stored(kept, Config))

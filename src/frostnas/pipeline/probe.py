@@ -12,7 +12,7 @@ from statistics import mean
 import torch
 
 from frostnas.artifacts import NetSpec
-from frostnas.config import Config
+from frostnas.config import Config, TargetConfig, TargetName
 from frostnas.data import Images, Splits, batch_count
 from frostnas.data.images import Batch
 from frostnas.engine import Recipe, evaluate, predict
@@ -121,6 +121,8 @@ def _model(config: Config, size: int) -> float:
     """A model of one layer's kind written, loaded and measured once, without the rounds."""
     spec = proxy_spec(config.search_block.proxy, NAMED_BLOCKS["frost"], size, 10)
     latency = replace(config.latency, rounds=2, round_ms=0.1)
+    if latency.target.name is TargetName.bundle:
+        latency = replace(latency, target=TargetConfig())
     specs = [replace(spec, head=replace(spec.head, channels=64 + 8 * number)) for number in range(TRIED)]
     taken = seconds_of(lambda: measure_nets(latency, config.quant, specs))
     return max(0.02, taken - costs.AGENT_S) / len(specs)
