@@ -14,9 +14,10 @@ from frostnas.config import Config
 from frostnas.config.compose import compose_config, read_stored
 from frostnas.engine import Workspace
 from frostnas.errors import USABLE, InputError
+from frostnas.nets import zoo_names
 from frostnas.pipeline import LADDER, Session
 from frostnas.pipeline.chain import begin_plan, planned_of
-from frostnas.pipeline.early import say_what_stands, usable
+from frostnas.pipeline.early import NAMES, say_what_stands, usable
 from frostnas.pipeline.planning import PLAN, Planned
 from frostnas.pipeline.stages import PROFILE, TRAINING
 from tests.in_process import SHORT, done, write_photos
@@ -74,6 +75,10 @@ def test_settings_of_a_begun_stage_are_taken_up_again_and_those_for_another_conf
         assert other.left() == ["profile-latency", "train"]
     stored = read_stored(tmp_path / "config.yaml", Config)
     assert stored.train.epochs == 7 and stored.time_limit is None
+
+
+def test_the_networks_that_are_tried_early_are_of_the_zoo() -> None:
+    assert set(NAMES) <= set(zoo_names())
 
 
 def test_a_limit_that_nothing_fits_is_refused_with_what_would(tmp_path: Path) -> None:
