@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from frostnas.artifacts import Provenance, save
 from frostnas.artifacts.space import FittedSpace
-from frostnas.config import NetworkSpaceConfig
+from frostnas.config import NetworkSpaceConfig, ProxyConfig
 from frostnas.config.compose import compose_config
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
@@ -18,7 +18,7 @@ from frostnas.nets import NAMED_BLOCKS, count, zoo_spec
 from frostnas.pipeline import Session
 from frostnas.pipeline.fit import SPACE, fit_space
 from frostnas.search.net.resources import ResourceCounter
-from frostnas.search.spaces.fit import fitted
+from frostnas.search.spaces.fit import fitted, fitted_proxy
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
@@ -52,6 +52,13 @@ def test_what_was_fitted_is_a_plain_skeleton() -> None:
     config = fitted(NetworkSpaceConfig(fit=True, kernels=[3]), 64)
     assert not config.fit and config.kernels == [3]
     assert fitted(config, 128) is config
+
+
+def test_the_proxy_of_the_block_search_follows_unless_it_is_given() -> None:
+    assert fitted_proxy(ProxyConfig(), 64) == ProxyConfig()
+    assert fitted_proxy(ProxyConfig(), 128) == ProxyConfig(stem_stride=4)
+    own = ProxyConfig(widths=[16, 24])
+    assert fitted_proxy(own, 128) == own
 
 
 def test_a_skeleton_of_ones_own_beside_a_fitted_one_is_refused() -> None:

@@ -40,7 +40,7 @@ from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.elastic import of_parent
-from frostnas.search.spaces.fit import fitted
+from frostnas.search.spaces.fit import fitted, fitted_proxy
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
@@ -72,8 +72,7 @@ class Session:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.given = config
         config = taught_by_parent(_at_largest(config))
-        network = fitted(config.space.network, config.data.image_size)
-        config = replace(config, space=replace(config.space, network=network))
+        config = _fitted(config)
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
@@ -310,6 +309,16 @@ class Session:
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
         return load_net(self.trained_in / WEIGHTS, self.trained).to(self.device)
+
+
+def _fitted(config: Config) -> Config:
+    """With the network space, and the proxy network of the block search, that `space.network.fit` asks for."""
+    if not config.space.network.fit:
+        return config
+    size, search = config.data.image_size, config.search_block
+    network = fitted(config.space.network, size)
+    search = replace(search, proxy=fitted_proxy(search.proxy, size))
+    return replace(config, space=replace(config.space, network=network), search_block=search)
 
 
 def _at_largest(config: Config) -> Config:

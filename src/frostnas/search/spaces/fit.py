@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from frostnas.artifacts import div8
-from frostnas.config import NetworkSpaceConfig
+from frostnas.config import NetworkSpaceConfig, ProxyConfig
 
 LAST_MAP = 7  # pixels a side, at most; half of it and a pixel at least
 WIDTHS = (24, 40, 80, 160)
 DEEP, FLAT = 5, 4  # most layers of a stage
 FEW_STAGES = 3
 """Up to so many stages need the greater depth to reach twice MobileNetV2."""
+LARGE = 80
+"""Pixels a side from which on the block search's proxy network halves its maps once more."""
 LEAST, MOST = 0.5, 4.0
 """Factors of all widths that are tried for a budget which the skeleton does not hold."""
 
@@ -53,6 +55,14 @@ def fitted(config: NetworkSpaceConfig, image_size: int, factor: float = 1.0) -> 
         strides=[*[2] * stages, 1],
         head_channels=div8(512 * factor),
     )
+
+
+def fitted_proxy(config: ProxyConfig, image_size: int) -> ProxyConfig:
+    """The block search's proxy network for larger images, unless it is one of the user's own: a stem of stride 4.
+
+    So it works on maps of the sides that it has for half the pixels, for a quarter of the time.
+    """
+    return replace(config, stem_stride=4) if image_size > LARGE and config == ProxyConfig() else config
 
 
 def skeleton_text(config: NetworkSpaceConfig) -> str:
