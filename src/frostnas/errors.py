@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+USABLE = "usable so far: "  # how a note begins that says what of a run is good already
 TRACEBACK = "traceback in "  # how a note begins that says where an error's traceback was kept
 
 

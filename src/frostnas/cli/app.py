@@ -57,6 +57,9 @@ Multirun = Annotated[
     bool,
     typer.Option("--multirun", "-m", help="Hand over to Hydra's sweeper: one run per combination, e.g. seed=0,1,2."),
 ]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Print what would be done within time_limit, with minutes and memory, and exit.")
+]
 ConfigDir = Annotated[
     str | None,
     typer.Option("--config-dir", metavar="DIR", help="A folder of your own Hydra groups, looked at first."),
@@ -95,8 +98,9 @@ def _stage(name: str, summary: str, example: str) -> None:
         force: Force = False,
         multirun: Multirun = False,
         config_dir: ConfigDir = None,
+        plan: PlanOnly = False,
     ) -> None:
-        execute(name, overrides or [], Options(cfg, json, quiet, force, multirun, config_dir))
+        execute(name, overrides or [], Options(cfg, json, quiet, force, multirun, config_dir, plan=plan))
 
     app.command(name, help=summary, epilog=f"Example: frostnas {name} {example}")(command)
 

@@ -40,6 +40,8 @@ class Options:
     config_dir: str | None = None
     out: str | None = None
     """`profile-latency`: the bundle to write; `evaluate`, `report`: the folder for their files."""
+    plan: bool = False
+    """Say what would be done, and do nothing."""
 
 
 Work = Callable[["Config", Sequence[str], Sequence[Path]], "Outcome"]
@@ -145,6 +147,10 @@ def _exists(word: str) -> bool:
 
 def _work(command: str, options: Options) -> Work:
     """What a command does; each branch imports what it needs, and no more."""
+    if options.plan:
+        from frostnas.cli.run import show_plan
+
+        return lambda config, *_: show_plan(command, config, _console(options))
     match command:
         case "zoo":
             from frostnas.cli.zoo import zoo

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from frostnas.errors import TRACEBACK, InputError
+from frostnas.errors import TRACEBACK, USABLE, InputError
 from frostnas.readable import readable
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
@@ -23,7 +23,8 @@ LONGEST = 600  # characters of a message that is not ours
 def leave(error: BaseException) -> NoReturn:
     """Say in one line on standard error what ended the command, and end the process."""
     if _interrupted(error):
-        say("interrupted; the same command goes on from here")
+        notes = [note for one in _chain(error) for note in getattr(one, "__notes__", ()) if note.startswith(USABLE)]
+        say("; ".join(["interrupted", "the same command goes on from here", *notes[:1]]))
         sys.exit(INTERRUPTED)
     full = _full(error)
     if isinstance(error, InputError) and full is None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from frostnas.artifacts import LatencyTable, load_table
+from frostnas.artifacts import LatencyTable, load, load_table
+from frostnas.artifacts.plan import Plan
 from frostnas.cli.bundle import remember
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config
 from frostnas.deploy.formats.registry import check_installed
+from frostnas.engine import Workspace
 from frostnas.latency import Carried
-from frostnas.pipeline import STAGES, run_chain
+from frostnas.pipeline import STAGES, Session, run_chain
+from frostnas.pipeline.chain import needed, planned_of, run_one
+from frostnas.pipeline.early import plan_first
 from frostnas.pipeline.functions import opened, summary
+from frostnas.pipeline.planning import PLAN
+from frostnas.pipeline.source import with_normalisation
+from frostnas.pipeline.stages import SEARCH_NET
 from frostnas.readable import readable
 from frostnas.report.grids import artifact_grids, run_grid
+from frostnas.report.plan_grid import plan_grid
 from frostnas.report.tables import view
 
 
@@ -25,13 +34,29 @@ def stage(name: str, config: Config, console: Console, quiet: bool, force: bool)
     """Run one stage on its inputs."""
     with opened(config, console, quiet) as session:
         try:
-            value = STAGES[name].run(session, force=force)
+            value = run_one(session, STAGES[name], force=force)
         except Carried as carried:
             remember(config, session.workspace.run_dir)
             return Outcome({"bundle": str(carried.path)}, _on_foot(carried.path, config))
         path = session.path(STAGES[name].artifact)
         shown = load_table(path) if isinstance(value, LatencyTable) else value
         return Outcome(value, view(*artifact_grids(shown, path)))
+
+
+def show_plan(name: str, config: Config, console: Console) -> Outcome:
+    """What a command would do within its limits, and for how long; nothing is written.
+
+    Raises:
+        InputError: a limit that nothing fits, or an input that is missing.
+    """
+    log = logging.getLogger("frostnas")
+    session = Session(with_normalisation(config), Workspace(Path(config.run_dir), console, log, writes=False))
+    stages = needed(session.config) if name == "run" else [STAGES[name]]
+    planned = planned_of(session, stages)
+    if name == "run" and SEARCH_NET in stages:
+        plan_first(planned)
+    plan = planned.make()
+    return Outcome(plan, view(plan_grid(plan, f"frostnas {name}: plan")))
 
 
 def _on_foot(bundle: Path, config: Config) -> Text:
@@ -45,4 +70,7 @@ def chain(config: Config, console: Console, quiet: bool, force: bool) -> Outcome
     check_installed(config.export.formats)  # rather now than after hours
     with opened(config, console, quiet) as session:
         values = run_chain(session, force=force)
-        return Outcome(values, view(run_grid(summary(values), session.workspace.run_dir)))
+        grids = [run_grid(summary(values, session), session.workspace.run_dir)]
+        if config.time_limit is not None:
+            grids.append(plan_grid(load(session.path(PLAN), Plan).value, "planned and taken"))
+        return Outcome(values, view(*grids))

@@ -3,6 +3,7 @@
 from frostnas.config.data import AugmentConfig, DataConfig, DataName
 from frostnas.config.optim import OptimConfig, OptimizerName, ScheduleName
 from frostnas.config.parent import ParentConfig
+from frostnas.config.plan import PlanConfig
 from frostnas.config.quant import GradBoostConfig, GradBoostMode, Observer, QuantConfig
 from frostnas.config.schema import Config, Device, Logger
 from frostnas.config.space import BlockSpaceConfig, NetworkSpaceConfig, SpaceConfig
@@ -51,6 +52,7 @@ __all__ = [
     "OptimizerName",
     "ParentConfig",
     "Paths",
+    "PlanConfig",
     "Precision",
     "ProxyConfig",
     "QuantConfig",

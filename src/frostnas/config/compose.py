@@ -25,7 +25,9 @@ from yaml import YAMLError
 from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
+from frostnas.config.limits import bytes_of_limit, seconds_of
 from frostnas.config.schema import Config
+from frostnas.config.space import FOLLOWING, NetworkSpaceConfig
 from frostnas.config.stages import ClassWeights, Sampler, TargetName
 from frostnas.config.words import for_hydra
 from frostnas.config.yaml_files import UserFiles, check_yaml
@@ -148,6 +150,7 @@ def typed(composed: DictConfig) -> Config:
         raise InputError(f"run_dir={config.run_dir}: expected a folder")
     if config.host and config.latency.target.name is not TargetName.ssh:
         raise InputError(f"host={config.host}: expected latency/target=ssh with it")
+    _check_fit(config.space.network)
     _check_text(to_plain(config))
     train = config.train
     for key, distill in (("train.distill", train.distill), ("search_net.distill", config.search_net.distill)):
@@ -176,12 +179,24 @@ def typed(composed: DictConfig) -> Config:
             f"train.frozen_epochs={train.frozen_epochs}: expected fewer than train.epochs={train.epochs}; ranges and "
             "batch norm must move in quantized training before they are fixed"
         )
-    if 2 * train.micro_batches > train.batch_size:
-        raise InputError(
-            f"train.micro_batches={train.micro_batches}: expected at most half of train.batch_size={train.batch_size}; "
-            "batch norm needs two images"
-        )
+    for key in ("search_block", "search_net", "train"):
+        group = getattr(config, key)
+        if 2 * group.micro_batches > group.batch_size:
+            raise InputError(
+                f"{key}.micro_batches={group.micro_batches}: expected at most half of "
+                f"{key}.batch_size={group.batch_size}; batch norm needs two images"
+            )
+    if config.time_limit is not None:
+        seconds_of("time_limit", config.time_limit)
+    bytes_of_limit("memory_limit", config.memory_limit, None)
     return config
+
+
+def _check_fit(network: NetworkSpaceConfig) -> None:
+    """A skeleton that follows from the images takes none that is given."""
+    for name in FOLLOWING if network.fit else ():
+        if (value := getattr(network, name)) != getattr(NetworkSpaceConfig(), name):
+            raise InputError(f"space.network.{name}={value}: expected space.network.fit=false with it")
 
 
 def _check_text(value: Any, key: str = "") -> None:

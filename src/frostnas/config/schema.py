@@ -8,6 +8,7 @@ from enum import Enum
 from frostnas.config.data import DataConfig
 from frostnas.config.fields import bounded, place
 from frostnas.config.parent import ParentConfig
+from frostnas.config.plan import PlanConfig
 from frostnas.config.quant import QuantConfig
 from frostnas.config.space import SpaceConfig
 from frostnas.config.stages import (
@@ -59,6 +60,11 @@ class Config:
     """Of `latency/target=ssh`: what the ssh command takes, a host of its config or user@host."""
     target_cpu: str | None = place(None)
     """CPU of a table that was made elsewhere, or a part of its name; null: a table must be of `latency.target`."""
+    time_limit: str | None = place(None)
+    """For the whole command, such as 90s, 45m or 2h: settings are chosen between the floors of `plan` and their own
+    values so that it ends in time; null for no limit."""
+    memory_limit: str = place("80%")
+    """What a planned command may hold, such as 6GB, or a share of what is free: batches go in parts to keep to it."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     parent: ParentConfig = field(default_factory=ParentConfig)
@@ -70,3 +76,4 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     ladder: LadderConfig = field(default_factory=LadderConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)

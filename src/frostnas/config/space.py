@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from frostnas.config.fields import bounded, listed
 
+FOLLOWING = ("stem_channels", "stem_stride", "first_channels", "widths", "depths", "strides", "head_channels")
+"""Fields of the network space that `fit` sets."""
+
 
 @dataclass
 class BlockSpaceConfig:
@@ -41,6 +44,8 @@ class NetworkSpaceConfig:
     """Choices of the squeeze ratio where the block squeezes at all."""
     head_channels: int = bounded(1280, 8)
     dropout: float = bounded(0.2, 0, 0.9)
+    fit: bool = False
+    """Take stem, widths, depths, strides and head from the image size and `budget.latency_ms` instead."""
 
 
 @dataclass

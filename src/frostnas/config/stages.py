@@ -64,6 +64,8 @@ class SearchBlockConfig:
     compare_epochs: int = bounded(5, 1)
     """Equal budget that the found, named and random blocks are trained for."""
     random_blocks: int = bounded(8, 0)
+    micro_batches: int = bounded(1, 1)
+    """Parts that a batch goes through the networks in, their gradients summed, to save memory."""
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 
@@ -247,6 +249,8 @@ class SearchNetConfig:
     """Training batches that re-estimate batch norm and ranges before a candidate is scored."""
     distill: DistillConfig = field(default_factory=DistillConfig)
     """A teacher of the supernet."""
+    micro_batches: int = bounded(1, 1)
+    """Parts that a batch goes through the supernet in, their gradients summed, to save memory."""
     optim: OptimConfig = field(default_factory=OptimConfig)
 
 

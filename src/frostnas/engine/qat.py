@@ -59,6 +59,12 @@ class Progress:
         self.loss_sum, self.hits, self.images = 0.0, 0.0, 0
 
 
+def in_parts(count: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of one batch, float32 (B, ...) or int64 (B,), in up to ``count`` parts of two images at least."""
+    count = max(1, min(count, len(tensors[0]) // 2))  # batch norm needs two images
+    return zip(*(one.tensor_split(count) for one in tensors), strict=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Images that go through the network together: a batch, or a part of one."""

@@ -51,12 +51,15 @@ class Recipe:
     """Share of the learning rate for everything but the classifier."""
     qat_lr: float = 1.0
     """Share of the learning rate that fake-quantized epochs begin with."""
+    micro_batches: int = 1
+    """Parts that a batch goes through the network in."""
 
     @classmethod
     def of(cls, config: Config, key: Key) -> Recipe:
         """That of a stage."""
         one = getattr(config, key)
         recipe = cls(key, config.seed, one.batch_size, one.float_epochs, one.epochs, one.optim, config.quant)
+        recipe = replace(recipe, micro_batches=one.micro_batches)
         if key != "train":
             return recipe
         train = config.train

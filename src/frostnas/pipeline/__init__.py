@@ -9,4 +9,4 @@ from frostnas.pipeline.trained import load_net
 
 STAGES = {stage.name: stage for stage in (*CHAIN, LADDER)}
 
-__all__ = ["CHAIN", "STAGES", "Session", "Stage", "load_net", "run_chain"]
+__all__ = ["CHAIN", "LADDER", "STAGES", "Session", "Stage", "load_net", "run_chain"]

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from frostnas.artifacts import sha256_of_value, write_atomic
+from frostnas.artifacts import Artifact, sha256_of_value, write_atomic
 from frostnas.config import Config
 from frostnas.config.identity import what_matters
+from frostnas.engine.distributed import launched
+from frostnas.errors import InputError
+from frostnas.pipeline import plan
+from frostnas.pipeline.clock import timed
+from frostnas.pipeline.early import plan_first, run_first, say_what_stands, usable
+from frostnas.pipeline.fit import fit_space
+from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
-from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET
+from frostnas.pipeline.stages import CHAIN, EXPORTING, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
+from frostnas.report.plan_grid import plan_grid
+from frostnas.report.tables import view
 
+T = TypeVar("T", bound=Artifact)
+PUBLISHED = "frost"
+"""The block where none is searched."""
 FORCED = "checkpoints/begun/run.json"  # in the run directory: stages that `run --force` has still to make anew
 
 
@@ -35,22 +49,104 @@ def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
 
     Raises:
         InputError: a result is there that was made from something else.
+        KeyboardInterrupt: with a note that names the file that can be used already, if there is one.
     """
+    try:
+        return _run_chain(session, force=force)
+    except KeyboardInterrupt as interrupt:
+        if said := usable(session):
+            interrupt.add_note(said)
+        raise
+
+
+def _run_chain(session: Session, *, force: bool) -> dict[str, Any]:
     workspace, stages = session.workspace, needed(session.config)
     for stage in CHAIN:
         if stage not in stages:
             workspace.say(f"{stage.name}: not needed, its output is given")
-    path, config = session.path(FORCED), sha256_of_value(what_matters(session.config))
+    path, config = session.path(FORCED), sha256_of_value(what_matters(session.given))
     anew = _left(path, config) or ([stage.name for stage in stages] if force else [])
-    values = {}
+    planned, values = begin_plan(session, stages, force=force), {}
+    if planned is not None:
+        run_first(planned)
     for stage in stages:
         if anew and workspace.writes:
             write_atomic(path, json.dumps({"config": config, "stages": anew}).encode())
-        values[stage.name] = stage.run(session, force=stage.name in anew)
+        value = run_planned(session, planned, stage, force=stage.name in anew)
+        if value is not None:
+            values[stage.name] = value
         anew = [name for name in anew if name != stage.name]
     if workspace.writes:
         path.unlink(missing_ok=True)
+    say_what_stands(session)
     return values
+
+
+def planned_of(session: Session, stages: Sequence[Stage[Any]], *, force: bool = False) -> Planned:
+    """A plan of some stages, still empty, on the space that fits.
+
+    Raises:
+        InputError: one of the stages cannot be planned, or no space holds the budget.
+    """
+    for stage in stages:
+        if stage.name not in plan.STAGES:
+            raise InputError(f"--plan: {stage.name} cannot be planned yet; expected run or one of its stages")
+    if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
+        fit_space(session)
+    return Planned(session, stages, force=force)
+
+
+def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = False) -> Planned | None:
+    """The plan that `time_limit` asks for, made and shown; None without one, and where nothing can be chosen.
+
+    Raises:
+        InputError: the limit is too short, or the memory too little.
+    """
+    chosen = [stage.name for stage in stages if stage.name in plan.GROUPS]
+    if session.config.time_limit is None or not chosen or launched().size > 1:
+        if session.config.time_limit is not None:
+            what = "several processes keep" if chosen else f"{stages[0].name} keeps"
+            session.workspace.say(f"warning: time_limit={session.config.time_limit}: {what} to none")
+        if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
+            fit_space(session)
+        return None
+    planned = planned_of(session, stages, force=force)
+    if planned.left():
+        session.workspace.say("plan: measuring single steps of every stage")
+        if SEARCH_NET in stages:
+            plan_first(planned)
+        planned.make()
+        planned.check()
+    planned.keep()
+    if session.workspace.console is not None:
+        session.workspace.console.print(view(plan_grid(planned.plan)))
+    return planned
+
+
+def run_one(session: Session, stage: Stage[T], *, force: bool = False) -> T:
+    """What a stage made, alone, within `time_limit` if there is one."""
+    value: T = run_planned(session, begin_plan(session, [stage], force=force), stage, force=force)
+    return value
+
+
+def run_planned(session: Session, planned: Planned | None, stage: Stage[Any], *, force: bool) -> Any:
+    """What a stage made, with the settings that fit the time that is left; None where the plan leaves it out."""
+    if planned is None:
+        return stage.run(session, force=force)
+    workspace, began = session.workspace, session.path(stage.artifact).exists() and not force
+    if stage.name in planned.left():
+        planned.make(session.net if stage in (TRAINING, EXPORTING) else None)
+    if not planned.begin(stage.name):
+        workspace.say(f"{stage.name}: left out, there is no time for it; the block is {PUBLISHED}, as published")
+        session.config = replace(session.config, block=PUBLISHED)
+        return None
+    try:
+        value, seconds = timed(lambda: stage.run(session, force=force))
+        if not began:
+            planned.end(stage.name, seconds)
+    finally:
+        planned.keep()
+    return value
 
 
 def _left(path: Path, config: str) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ from frostnas.config.compose import to_yaml, typed
 from frostnas.deploy.formats.registry import check_installed
 from frostnas.engine import Workspace, keep_freed_memory
 from frostnas.errors import InputError
-from frostnas.pipeline.chain import run_chain
+from frostnas.pipeline.chain import run_chain, run_one
 from frostnas.pipeline.ladder import LADDER
+from frostnas.pipeline.planning import repeatable
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.source import with_normalisation
 from frostnas.pipeline.stages import EXPORTING, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
@@ -69,31 +71,35 @@ def opened(
         new = workspace.writes and not path.exists()
         if new:
             write_atomic(path, content)
+        session = Session(config, workspace, net, block)
         try:
-            yield Session(config, workspace, net, block)
+            yield session
         except InputError:
             if new:
                 path.unlink(missing_ok=True)  # later commands take their data from it
             raise
         if workspace.writes:
-            write_atomic(path, content)
+            write_atomic(path, content if config.time_limit is None else to_yaml(repeatable(session.config)).encode())
 
 
-def summary(values: Mapping[str, Any]) -> RunSummary:
-    """What `run_chain` made, by its kind."""
-    return RunSummary(
+def summary(values: Mapping[str, Any], session: Session) -> RunSummary:
+    """What `run_chain` made, by its kind, and of which network the exported file is."""
+    run = RunSummary(
         block=values.get("search-block"),
         latency=values.get("profile-latency"),
         net=values.get("search-net"),
         train=values.get("train"),
         export=values.get("export"),
     )
+    if session.trained_in == session.workspace.run_dir or run.net is None:
+        return run
+    return replace(run, block=None, net=replace(run.net, block=None), train=session.trained)
 
 
 def search_block(config: Config, *, quiet: bool = False, force: bool = False) -> BlockResult:
     """Stage 1: the building block. Writes `block.json`."""
     with opened(_checked(config), quiet=quiet) as session:
-        return SEARCH_BLOCK.run(session, force=force)
+        return run_one(session, SEARCH_BLOCK, force=force)
 
 
 def profile_latency(
@@ -108,7 +114,7 @@ def profile_latency(
             "latency.target.name=bundle: expected local or ssh; `frostnas profile-latency --out ZIP` does it"
         )
     with opened(_checked(config), quiet=quiet, block=block) as session:
-        PROFILE.run(session, force=force)
+        run_one(session, PROFILE, force=force)
         return load_table(session.path(PROFILE.artifact))
 
 
@@ -117,7 +123,7 @@ def search_net(
 ) -> NetResult:
     """Stage 2: the network of ``block`` within the budget, by a latency table. Writes `net.json`, `net.safetensors`."""
     with opened(_checked(config), quiet=quiet, block=block) as session:
-        return SEARCH_NET.run(session, force=force)
+        return run_one(session, SEARCH_NET, force=force)
 
 
 def train(config: Config, net: NetSpec | None = None, *, quiet: bool = False, force: bool = False) -> TrainResult:
@@ -128,27 +134,27 @@ def train(config: Config, net: NetSpec | None = None, *, quiet: bool = False, fo
             default what `config.net` names or the run's search has found, from the weights that the search trained.
     """
     with opened(_checked(config), quiet=quiet, net=net) as session:
-        return TRAINING.run(session, force=force)
+        return run_one(session, TRAINING, force=force)
 
 
 def export(config: Config, *, quiet: bool = False, force: bool = False) -> ExportReport:
     """Stage 4: the run's trained network as files, run back and measured. Writes `model.int8.onnx`, `export.json`."""
     check_installed(config.export.formats)
     with opened(_checked(config), quiet=quiet) as session:
-        return EXPORTING.run(session, force=force)
+        return run_one(session, EXPORTING, force=force)
 
 
 def ladder(config: Config, *, quiet: bool = False, force: bool = False) -> LadderResult:
     """One network trained, exported and measured at several image sizes. Writes `ladder.json`."""
     with opened(_checked(config), quiet=quiet) as session:
-        return LADDER.run(session, force=force)
+        return run_one(session, LADDER, force=force)
 
 
 def run(config: Config, *, quiet: bool = False, force: bool = False) -> RunSummary:
     """All stages whose output the config does not give, one after another."""
     check_installed(config.export.formats)  # rather now than after hours
     with opened(_checked(config), quiet=quiet) as session:
-        return summary(run_chain(session, force=force))
+        return summary(run_chain(session, force=force), session)
 
 
 def _checked(config: Config) -> Config:

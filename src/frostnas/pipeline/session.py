@@ -14,6 +14,7 @@ from frostnas.artifacts import (
     Artifact,
     BlockResult,
     BlockSpec,
+    ExportReport,
     ImageFormat,
     LatencyTable,
     NetResult,
@@ -39,12 +40,15 @@ from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, load_net
 from frostnas.search.spaces.elastic import of_parent
+from frostnas.search.spaces.fit import fitted, fitted_proxy
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
 NET_WEIGHTS = "net.safetensors"
+EARLY = "early"
+"""In the run directory: the run of the first network that a time limit leaves something of."""
 ROWS, PARETO = "latency.csv", "pareto.csv"
 
 
@@ -66,7 +70,9 @@ class Session:
     ) -> None:
         """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
+        self.given = config
         config = with_sizes(config if net is not None else taught_by_parent(config, workspace.run_dir))
+        config = _fitted(config)
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
@@ -174,10 +180,24 @@ class Session:
             return self._own(NET, NetResult)
         return load(self._net_json, NetResult).value if self._net_json is not None else None
 
+    @property
+    def trained_in(self) -> Path:
+        """Where the training lies that is exported: the run's own, unless its first network is the better one.
+
+        Better is what has the higher fake-quant top-1 on the validation images, within the budget of the search.
+        """
+        run, first = self.workspace.run_dir, self.path(EARLY)
+        if not all(path.is_file() for path in (run / TRAIN, run / NET, first / TRAIN, first / EXPORT)):
+            return run
+        if load(first / EXPORT, ExportReport).value.int8.latency_ms_p50 > load(run / NET, NetResult).value.budget_ms:
+            return run
+        found, early = (load(folder / TRAIN, TrainResult).value.fake_quant.val for folder in (run, first))
+        return first if early > found else run
+
     @cached_property
     def trained(self) -> TrainResult:
         """The run's finished training."""
-        return self._own(TRAIN, TrainResult)
+        return self._own(str(self.trained_in.relative_to(self.workspace.run_dir) / TRAIN), TrainResult)
 
     def _own(self, name: str, kind: type[T]) -> T:
         """A result of the run itself, which later stages go on from with the same images.
@@ -235,6 +255,10 @@ class Session:
         with speaking_of("train.distill"):
             return self._kept_at(max([teacher_side(train.distill), *train.sizes]), self.net.image_size)
 
+    def data_like_trained(self, spec: NetSpec) -> Splits:
+        """`data_to_train` for a network that is not the run's yet, without a teacher's larger pictures."""
+        return self._kept_at(max([0, *self.config.train.sizes]), spec.image_size)
+
     @cached_property
     def data_to_search(self) -> Splits:
         """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
@@ -284,7 +308,17 @@ class Session:
 
     def trained_net(self) -> Net:
         """The run's trained network, evaluating as it is exported."""
-        return load_net(self.path(WEIGHTS), self.trained).to(self.device)
+        return load_net(self.trained_in / WEIGHTS, self.trained).to(self.device)
+
+
+def _fitted(config: Config) -> Config:
+    """With the network space, and the proxy network of the block search, that `space.network.fit` asks for."""
+    if not config.space.network.fit:
+        return config
+    size, search = config.data.image_size, config.search_block
+    network = fitted(config.space.network, size)
+    search = replace(search, proxy=fitted_proxy(search.proxy, size))
+    return replace(config, space=replace(config.space, network=network), search_block=search)
 
 
 def _checked(block: BlockSpec, path: Path) -> BlockSpec:

@@ -200,9 +200,9 @@ def _baselines(session: Session) -> dict[str, str]:
 
 def _exported(session: Session) -> dict[str, str]:
     """The finished training, with its weights."""
-    digest = session.trained.weights_sha256
-    check_weights(session.path(WEIGHTS), session.trained)
-    return {TRAIN: sha256_of(session.path(TRAIN)), WEIGHTS: digest}
+    digest, folder = session.trained.weights_sha256, session.trained_in
+    check_weights(folder / WEIGHTS, session.trained)
+    return {TRAIN: sha256_of(folder / TRAIN), WEIGHTS: digest}
 
 
 SPACE = ("space.network", "space.resolutions", "parent.kernels", "parent.expands")

@@ -16,6 +16,7 @@ from frostnas.data import derived_seed
 from frostnas.engine import Part, Qat, Recipe
 from frostnas.engine.distill import distilled
 from frostnas.engine.distributed import World
+from frostnas.engine.qat import in_parts
 from frostnas.engine.synchronise import synchronise
 from frostnas.quant import set_state
 from frostnas.resize import resized
@@ -72,8 +73,7 @@ class Trainer(Qat):
         progress, options = self.progress, self.options
         torch.manual_seed(derived_seed(self.recipe.seed, 1, progress.epoch, progress.step, self.world.rank))
         pixels, targets = self.mixer(pixels, labels)
-        count = max(1, min(options.micro_batches, len(labels) // 2))  # batch norm needs two images
-        parts = zip(*(one.tensor_split(count) for one in (pixels, targets, labels)), strict=True)
+        parts = in_parts(options.micro_batches, pixels, targets, labels)
         self.update(*(Part(partial(self._forward, some, wanted), classes) for some, wanted, classes in parts))
         if self.average is not None:
             self.average.update_parameters(self.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from frostnas.config import Paths, SearchBlockConfig
 from frostnas.data.images import Batch, derived_seed
 from frostnas.engine import Part, Qat, Recipe, rng_state, set_rng_state
+from frostnas.engine.qat import in_parts
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.gradients import Gradients, first_order, gradients, score_function, second_order
 from frostnas.search.block.plan import SearchPhase
@@ -73,8 +74,8 @@ class Searcher(Qat):
         if self.searching:
             with self.watched():
                 self.arch_loss_sum += self._architecture_step(weights_batch, arch_batch)
-        pixels, labels = weights_batch
-        self.update(Part.of(partial(self.model, pixels, self._training_mixture()), labels))
+        mixture, parts = self._training_mixture(), in_parts(self.recipe.micro_batches, *weights_batch)
+        self.update(*(Part.of(partial(self.model, pixels, mixture), labels) for pixels, labels in parts))
 
     def _training_mixture(self) -> Mixture:
         if self.search.paths is Paths.sampled:
@@ -101,11 +102,24 @@ class Searcher(Qat):
 
         weights = tuple(self.model.parameters())
         if self.search.order == 1:
-            found, loss = first_order(lambda: loss_on(held_out), parameters, weights)
+            found, loss = self._first_order(loss_on, held_out, parameters, weights)
         else:
             lr = self.set_lr()
             found, loss = second_order(lambda: loss_on(train), lambda: loss_on(held_out), parameters, weights, lr)
         return found, float(loss)
+
+    def _first_order(
+        self, loss_on: Callable[[Batch], Tensor], batch: Batch, parameters: Sequence[Tensor], weights: Sequence[Tensor]
+    ) -> tuple[Gradients, Tensor]:
+        """Summed over the parts of the batch, of which one graph at a time is there."""
+        found = [torch.zeros_like(parameter) for parameter in parameters]
+        loss, images = torch.zeros((), device=self.device), len(batch[1])
+        for pixels, labels in in_parts(self.recipe.micro_batches, *batch):
+            share = len(labels) / images
+            part, value = first_order(partial(loss_on, (pixels, labels)), parameters, weights)
+            found = [total + share * one for total, one in zip(found, part, strict=True)]
+            loss = loss + share * value
+        return tuple(found), loss
 
     def _sampled(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[Gradients, float]:
         codes = [self.arch.sample(self.generator) for _ in range(PATHS_PER_STEP)]

@@ -13,6 +13,7 @@ from frostnas.data import derived_seed
 from frostnas.engine import Part, Qat, Recipe
 from frostnas.engine.distill import Lesson, distilled
 from frostnas.engine.distributed import World
+from frostnas.engine.qat import in_parts
 from frostnas.engine.synchronise import synchronise
 from frostnas.search.net.policy import Policy
 from frostnas.search.net.supernet import Supernet
@@ -51,7 +52,9 @@ class SupernetTrainer(Qat):
         """
         seed, epoch, step = self.recipe.seed, self.progress.epoch, self.progress.step
         torch.manual_seed(derived_seed(seed, 3, epoch, step, self.world.rank))
-        self.update(*(self._part(pixels, labels, arch) for arch in self.policy.paths(epoch, step)))
+        parts = tuple(in_parts(self.recipe.micro_batches, pixels, labels))
+        archs = self.policy.paths(epoch, step)
+        self.update(*(self._part(some, wanted, arch) for arch in archs for some, wanted in parts))
         # The same noise in every process here: a policy that differed would send them down different paths.
         torch.manual_seed(derived_seed(seed, 4, epoch, step))
         with self.watched():

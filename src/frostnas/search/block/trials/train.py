@@ -14,6 +14,7 @@ from frostnas.artifacts import BlockSpec, NetSpec
 from frostnas.data import Images, Splits
 from frostnas.data.images import batch_count, derived_seed
 from frostnas.engine import Part, Qat, Recipe, evaluate, predict
+from frostnas.engine.qat import in_parts
 from frostnas.nets import NAMED_BLOCKS, Net
 from frostnas.quant import QuantState, set_state
 from frostnas.search.spaces.block import KIND, BlockSpace, block_code
@@ -65,7 +66,8 @@ def train_alone(recipe: Recipe, spec: NetSpec, data: Splits) -> Iterator[Scores 
         qat.begin_epoch()
         batches = data.train.batches(recipe.batch_size, seed=derived_seed(recipe.seed, DRAW, epoch), augment=True)
         for pixels, labels in batches:
-            qat.update(Part.of(partial(net, pixels), labels))
+            parts = in_parts(recipe.micro_batches, pixels, labels)
+            qat.update(*(Part.of(partial(net, some), wanted) for some, wanted in parts))
             yield None
         qat.progress.next_epoch()
     set_state(net, QuantState.FAKE)

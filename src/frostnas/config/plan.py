@@ -1,0 +1,60 @@
+"""The `plan` group: the least that a time limit leaves of a stage. The most is what the stage's own settings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from frostnas.config.fields import bounded
+
+
+@dataclass
+class BlockFloors:
+    """Of `search_block`."""
+
+    float_epochs: int = bounded(1, 0)
+    epochs: int = bounded(3, 1)
+    finalists: int = bounded(4, 1)
+    finalist_epochs: int = bounded(2, 1)
+    refinements: int = bounded(0, 0)
+    finals: int = bounded(2, 1)
+    compare_epochs: int = bounded(2, 1)
+    random_blocks: int = bounded(1, 0)
+
+
+@dataclass
+class LatencyFloors:
+    """Of `latency`."""
+
+    rounds: int = bounded(4, 2)
+
+
+@dataclass
+class NetFloors:
+    """Of `search_net`."""
+
+    float_epochs: int = bounded(1, 0)
+    epochs: int = bounded(4, 1)
+    population: int = bounded(8, 4)
+    generations: int = bounded(3, 1)
+    front_networks: int = bounded(4, 0)
+
+
+@dataclass
+class TrainFloors:
+    """Of `train`."""
+
+    float_epochs: int = bounded(1, 0)
+    epochs: int = bounded(5, 0)
+    frozen_epochs: int = bounded(1, 0)
+
+
+@dataclass
+class PlanConfig:
+    """Floors by the group that they are of; a setting that is smaller already stays as it is."""
+
+    search_block: BlockFloors = field(default_factory=BlockFloors)
+    latency: LatencyFloors = field(default_factory=LatencyFloors)
+    search_net: NetFloors = field(default_factory=NetFloors)
+    train: TrainFloors = field(default_factory=TrainFloors)
+    early_share: float = bounded(0.1, 0, 0.2)
+    """Of the time limit, for a first network that is trained and exported before everything else; 0 for none."""

@@ -1,0 +1,163 @@
+"""How long a stage takes and how much memory, from its settings and from steps that were measured: sums, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from frostnas.config import Config, Paths
+from frostnas.data import batch_count
+from frostnas.pipeline import plan
+from frostnas.search.block.plan import phase_count
+from frostnas.search.net.strategies import evaluations
+
+ROUND = 1.6
+"""Times `latency.round_ms` that a model takes in a round: alone, among the others, and what lies between."""
+AGENT_S = 2.0
+"""A measuring session's start and end."""
+SESSIONS = 3  # in which candidates of the block search are measured
+HELD_OUT = 256  # images of a batch without gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One training step."""
+
+    seconds: float = 0.0
+    fixed_bytes: float = 0.0
+    """That it takes whatever the batch."""
+    image_bytes: float = 0.0
+    """That it takes per image of the batch, or of a micro-batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the machine takes for single pieces of the stages."""
+
+    images: int
+    """To train on."""
+    held_bytes: int = 0
+    """Of the process before any step."""
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    """By their names below."""
+    pieces: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of whole pieces, by their names below."""
+    workloads: int = 0
+    """Models that profile-latency measures."""
+    candidates: int = 0
+    """Proxy networks that the block search measures."""
+
+
+# Steps: a supernet's float and fake-quantized ones, the block search's warm-up and search, a block's alone, training's.
+NET_FLOAT, NET_FAKE = "search-net float", "search-net fake-quantized"
+BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE = "search-block warm-up", "search-block search", "search-block alone"
+TRAIN_FLOAT, TRAIN_FAKE = "train float", "train fake-quantized"
+# Pieces: a look at the validation images, a network's score, a model written and measured once, the export's tests.
+NET_SCORE, BLOCK_LOOK, BLOCK_ALONE_LOOK = "search-net score", "search-block look", "search-block alone look"
+TRAIN_LOOK, TEST_LOOK, MODEL, EXPORTED = "train look", "test look", "model", "exported"
+OF_STAGE = {
+    plan.SEARCH_BLOCK: (BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE),
+    plan.SEARCH_NET: (NET_FLOAT, NET_FAKE),
+    plan.TRAIN: (TRAIN_FLOAT, TRAIN_FAKE),
+}
+
+
+def seconds(measured: Measured, stage: str, config: Config) -> float:
+    """How long a stage takes with the settings of ``config``."""
+    match stage:
+        case plan.SEARCH_BLOCK:
+            return _search_block(measured, config)
+        case plan.PROFILE:
+            return _profile(measured, config)
+        case plan.SEARCH_NET:
+            return _search_net(measured, config)
+        case plan.TRAIN:
+            return _train(measured, config)
+        case _:
+            return measured.pieces.get(EXPORTED, 0.0)
+
+
+def _count(measured: Measured, batch_size: int, share: float = 1.0) -> int:
+    return batch_count(max(2, int(measured.images * share)), batch_size, shuffled=True)
+
+
+def _step(measured: Measured, name: str) -> float:
+    return measured.steps.get(name, Step()).seconds
+
+
+def _piece(measured: Measured, name: str) -> float:
+    return measured.pieces.get(name, 0.0)
+
+
+def _search_block(measured: Measured, config: Config) -> float:
+    search = config.search_block
+    half, whole = _count(measured, search.batch_size, 0.5), _count(measured, search.batch_size)
+    looks = 2 if search.paths is Paths.all else 1
+    warm, epochs = search.float_epochs * phase_count(search), search.epochs
+    searching = half * (warm * _step(measured, BLOCK_WARM) + epochs * _step(measured, BLOCK_SEARCH))
+    searching += (warm + epochs) * looks * _piece(measured, BLOCK_LOOK)
+    trials = search.finalists + search.refinements
+    finals = min(search.finals, trials) + len(search.published)
+    contenders = 1 + 3 + search.random_blocks  # the found one and the named ones
+    epochs_alone = search.seeds * (trials * search.finalist_epochs + finals * search.compare_epochs)
+    epochs_alone += contenders * search.compare_epochs
+    alone = epochs_alone * whole * _step(measured, BLOCK_ALONE)
+    alone += (search.seeds * (trials + finals) + contenders) * 3 * _piece(measured, BLOCK_ALONE_LOOK)
+    models = SESSIONS * measured.candidates + contenders
+    return search.seeds * searching + alone + models * _model(measured, config) + (SESSIONS + 1) * AGENT_S
+
+
+def _model(measured: Measured, config: Config) -> float:
+    """A model written and measured."""
+    latency = config.latency
+    return _piece(measured, MODEL) + latency.rounds * ROUND * latency.round_ms / 1000
+
+
+def _profile(measured: Measured, config: Config) -> float:
+    models = measured.workloads + config.latency.fit_networks + config.latency.held_out_networks
+    return models * _model(measured, config) + AGENT_S
+
+
+def _search_net(measured: Measured, config: Config) -> float:
+    search = config.search_net
+    steps = _count(measured, search.batch_size)
+    trained = search.float_epochs * _step(measured, NET_FLOAT) + search.epochs * _step(measured, NET_FAKE)
+    networks = evaluations(search) * (1 + len(config.budget.others))
+    adapting = 0.0
+    if config.parent.net is not None:  # its training on the images; what it costs as a teacher was not measured
+        per_epoch = _count(measured, config.train.batch_size) * _step(measured, TRAIN_FLOAT)
+        adapting = config.parent.epochs * (per_epoch + _piece(measured, TRAIN_LOOK))
+    return steps * trained + networks * _piece(measured, NET_SCORE) + adapting
+
+
+def _train(measured: Measured, config: Config) -> float:
+    train = config.train
+    steps, floats = _count(measured, train.batch_size), train.head_epochs + train.float_epochs
+    trained = floats * _step(measured, TRAIN_FLOAT) + train.epochs * _step(measured, TRAIN_FAKE)
+    looks = (floats + train.epochs + 2) * _piece(measured, TRAIN_LOOK) + 2 * _piece(measured, TEST_LOOK)
+    return steps * trained + looks
+
+
+def peak_bytes(measured: Measured, stage: str, config: Config) -> int:
+    """The most that the process holds in a stage that trains; 0 for the others."""
+    steps = [measured.steps[name] for name in OF_STAGE.get(stage, ()) if name in measured.steps]
+    if not steps:
+        return 0
+    images = images_at_once(stage, config)
+    return int(measured.held_bytes + max(step.fixed_bytes + images * step.image_bytes for step in steps))
+
+
+def images_at_once(stage: str, config: Config) -> int:
+    """Images whose activations are kept at one time."""
+    group = getattr(config, plan.GROUPS[stage])
+    return -(-int(group.batch_size) // int(group.micro_batches))
+
+
+def micro_batches(measured: Measured, stage: str, config: Config, limit_bytes: int) -> int | None:
+    """The fewest parts of a batch with which a stage keeps to a limit; None where two images at a time are too many."""
+    group = plan.GROUPS[stage]
+    own = getattr(config, group)
+    for parts in range(own.micro_batches, max(own.micro_batches, own.batch_size // 2) + 1):
+        if peak_bytes(measured, stage, plan.with_settings(config, {f"{group}.micro_batches": parts})) <= limit_bytes:
+            return parts
+    return None

@@ -1,0 +1,136 @@
+"""What fits a time limit: a pure function of the config with its floors, of what was measured and of the time left.
+
+One share between the floors (0) and the config's own settings (1) holds for all stages but the block search, which gets
+what they leave over: a published block is good enough where time is short. So a longer limit never takes anything away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from frostnas.config import Config
+
+EARLY, SEARCH_BLOCK, PROFILE, SEARCH_NET = "early", "search-block", "profile-latency", "search-net"
+TRAIN, EXPORT = "train", "export"
+STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
+GROUPS = {SEARCH_BLOCK: "search_block", PROFILE: "latency", SEARCH_NET: "search_net", TRAIN: "train"}
+"""Stage -> config group of the settings that a plan chooses."""
+SHARES = 64
+"""Steps between floors and ceilings."""
+Seconds = Callable[[str, Config], float]
+"""(stage, config) -> how long the stage takes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was chosen for one limit."""
+
+    config: Config
+    """With the chosen settings."""
+    seconds: Mapping[str, float]
+    """Of every stage that runs, in order."""
+    dropped: tuple[str, ...]
+    """Stages that do not run."""
+    fits: bool
+    """Whether all of it ends within the time; if not, everything is at its floor."""
+
+
+def floors(config: Config, stage: str) -> dict[str, int]:
+    """Config key -> the least that a plan chooses for it."""
+    group = GROUPS.get(stage)
+    if group is None:
+        return {}
+    least, own = getattr(config.plan, group), getattr(config, group)
+    found = {item.name: min(getattr(least, item.name), getattr(own, item.name)) for item in fields(least)}
+    if stage == SEARCH_NET:
+        found["epochs"] = max(found["epochs"], own.alone)
+    return {f"{group}.{name}": value for name, value in found.items()}
+
+
+def ceilings(config: Config, stage: str) -> dict[str, int]:
+    """Config key -> the most that a plan chooses for it: what the config says."""
+    return settings_of(config, floors(config, stage))
+
+
+def settings_of(config: Config, keys: Collection[str]) -> dict[str, int]:
+    """The values of dotted keys."""
+    return {key: _value(config, key) for key in keys}
+
+
+def _value(config: Any, key: str) -> int:
+    for name in key.split("."):
+        config = getattr(config, name)
+    return int(config)
+
+
+def with_settings(config: Config, settings: Mapping[str, int]) -> Config:
+    """``config`` with the values of dotted keys."""
+    for key, value in settings.items():
+        group, _, name = key.partition(".")
+        config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
+    return config
+
+
+def between(config: Config, stage: str, share: float) -> Config:
+    """``config`` with the settings of a stage at a share of the way from their floors to their ceilings."""
+    low, high = floors(config, stage), ceilings(config, stage)
+    return with_settings(config, {key: low[key] + int(share * (high[key] - low[key])) for key in low})
+
+
+def fit(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) -> Fit:
+    """The most of ``stages`` that ends within ``time_s``.
+
+    Args:
+        config: its settings are the most.
+        stages: those that are still to run, in order.
+        seconds: must not fall when a setting grows.
+    """
+    others = [stage for stage in stages if stage != SEARCH_BLOCK]
+    chosen, share = _largest(config, others, seconds, time_s)
+    costs = {stage: seconds(stage, chosen) for stage in others}
+    left_s, fits = time_s - sum(costs.values()), share is not None
+    if SEARCH_BLOCK not in stages:
+        return Fit(chosen, costs, (), fits)
+    searched, own = _largest(chosen, [SEARCH_BLOCK], seconds, left_s)
+    if share != 1.0 or own is None:
+        return Fit(chosen, costs, (SEARCH_BLOCK,), fits)
+    return Fit(searched, {stage: seconds(stage, searched) for stage in stages}, (), fits)
+
+
+def _largest(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) -> tuple[Config, float | None]:
+    """The largest share with which the stages end in time; None, and everything at its floor, where there is none."""
+    found: tuple[Config, float | None] | None = None
+    for step in range(SHARES + 1):
+        chosen = config
+        for stage in stages:
+            chosen = between(chosen, stage, step / SHARES)
+        fits = sum(seconds(stage, chosen) for stage in stages) <= time_s
+        if found is None or fits:
+            found = chosen, (step / SHARES if fits else None)
+        if not fits:
+            break
+    assert found is not None
+    return found
+
+
+def left_out(given: Config, fitted: Fit, seconds: Seconds) -> tuple[str, ...]:
+    """What more time would add, a sentence each."""
+    found = []
+    for stage in fitted.dropped:
+        more = between(given, stage, 0.0)
+        found.append(f"{stage}: the block is taken as published; to search one takes {said(seconds(stage, more))} more")
+    for stage in fitted.seconds:
+        now, most = settings_of(fitted.config, floors(given, stage)), ceilings(given, stage)
+        less = [f"{key} {now[key]} of {most[key]}" for key in now if now[key] < most[key]]
+        if less:
+            found.append(f"{stage}: {', '.join(less)}")
+    return tuple(found)
+
+
+def said(seconds: float) -> str:
+    """A duration as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,241 @@
+"""Single pieces of every stage, done with the stage's own code on the run's own images and timed: seconds in all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import mean
+
+import torch
+
+from frostnas.artifacts import NetSpec
+from frostnas.config import Config, TargetConfig, TargetName
+from frostnas.data import Images, Splits, batch_count
+from frostnas.data.images import Batch
+from frostnas.engine import Recipe, evaluate, predict
+from frostnas.engine.distributed import World
+from frostnas.engine.memory import held_bytes, most_added
+from frostnas.latency.nets import measure_nets
+from frostnas.nets import NAMED_BLOCKS, Net, count
+from frostnas.pipeline import costs, plan
+from frostnas.pipeline.clock import seconds_of
+from frostnas.pipeline.costs import Measured, Step
+from frostnas.pipeline.session import Session
+from frostnas.pipeline.trained import TRAIN
+from frostnas.quant import QuantState, set_state
+from frostnas.search.block.costs import SlotCosts
+from frostnas.search.block.plan import make_phase
+from frostnas.search.block.searcher import Searcher
+from frostnas.search.block.trials.inside import top1_inside
+from frostnas.search.block.trials.proxy import proxy_spec
+from frostnas.search.block.trials.train import train_alone, trial_recipe
+from frostnas.search.net.loop import Work
+from frostnas.search.net.policy import NothingLearnt
+from frostnas.search.net.scoring import Scorer
+from frostnas.search.spaces.arch import Arch
+from frostnas.search.spaces.block import BlockSpace
+from frostnas.search.spaces.network import NetworkSpace
+from frostnas.search.spaces.skeleton import from_scratch
+from frostnas.training.trainer import Trainer
+
+LOOKED_AT = 256  # images that a look at all of them is judged by
+TRIED = 3  # networks, blocks or steps of one kind
+DRAWN = 12  # networks whose multiply-adds say what the mean one costs
+SMALL = 8  # images of the batches that memory is judged by; twice as many in the second
+
+
+def measure(session: Session, stages: Sequence[str], net: NetSpec | None = None) -> Measured:
+    """Seconds and bytes of the pieces that ``stages`` are made of.
+
+    Args:
+        net: what will be trained; None for one in the middle of the network space.
+    """
+    config, data = session.config, session.data
+    found = Measured(images=len(data.train), held_bytes=held_bytes(session.device))
+    images = data.format
+    with torch.random.fork_rng():
+        if plan.SEARCH_BLOCK in stages:
+            found = _search_block(session, found)
+        if {plan.PROFILE, plan.SEARCH_NET} & set(stages):
+            space = _space(session)
+            found = replace(found, workloads=len(space.workloads()))
+            if plan.SEARCH_NET in stages:
+                found = _search_net(session, found, space)
+            net = net or _middle(space)
+        if {plan.SEARCH_BLOCK, plan.PROFILE} & set(stages):
+            found = _with(found, {}, {costs.MODEL: _model(config, images.image_size)})
+        if plan.TRAIN in stages or plan.EXPORT in stages:
+            found = _train(session, found, net or session.net)
+    return found
+
+
+def _with(found: Measured, steps: dict[str, Step], pieces: dict[str, float]) -> Measured:
+    return replace(found, steps={**found.steps, **steps}, pieces={**found.pieces, **pieces})
+
+
+def _batches(images: Images, size: int, side: int | None = None) -> Iterator[Batch]:
+    """Training batches without end."""
+    seeds = iter(range(10**9))
+
+    def again() -> Iterator[Batch]:
+        for seed in seeds:
+            yield from images.batches(size, seed=seed, augment=True, size=side)
+
+    return again()
+
+
+def _step(images: Images, size: int, take: Callable[[Batch], object], side: int | None = None) -> Step:
+    """A step on batches of ``size``; the first one is not timed, and memory is that of small batches."""
+    device = images.labels.device
+    small, twice = (next(_batches(images, min(count, size), side)) for count in (SMALL, 2 * SMALL))
+    take(small)
+    one, two = (most_added(lambda batch=batch: take(batch), device) for batch in (small, twice))  # type: ignore[misc]
+    more = len(twice[1]) - len(small[1])
+    per_image = max(0.0, (two - one) / more) if more else one / len(small[1])
+    batches = _batches(images, size, side)
+    take(next(batches))
+    seconds = mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED))
+    return Step(seconds, max(0.0, one - per_image * len(small[1])), per_image)
+
+
+def _share(images: Images) -> tuple[Images, float]:
+    """Some images, and how many times as many there are in all."""
+    if len(images) <= LOOKED_AT:
+        return images, 1.0
+    return images.subset(torch.arange(LOOKED_AT)), len(images) / LOOKED_AT
+
+
+def _space(session: Session) -> NetworkSpace:
+    """The network space, around the Frost bottleneck where the block is still to be found."""
+    config, images = session.config, session.data.format
+    if session.parent is not None or config.block is not None:
+        return session.space
+    sizes = config.space.resolutions or [images.image_size]
+    return NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], sizes, len(images.classes)))
+
+
+def _model(config: Config, size: int) -> float:
+    """A model of one layer's kind written, loaded and measured once, without the rounds."""
+    spec = proxy_spec(config.search_block.proxy, NAMED_BLOCKS["frost"], size, 10)
+    latency = replace(config.latency, rounds=2, round_ms=0.1)
+    if latency.target.name is TargetName.bundle:
+        latency = replace(latency, target=TargetConfig())
+    specs = [replace(spec, head=replace(spec.head, channels=64 + 8 * number)) for number in range(TRIED)]
+    taken = seconds_of(lambda: measure_nets(latency, config.quant, specs))
+    return max(0.02, taken - costs.AGENT_S) / len(specs)
+
+
+def _middle(space: NetworkSpace) -> NetSpec:
+    """Of some networks, the one with the median of multiply-adds."""
+    nets = [space.decode(arch) for arch in _drawn(space)]
+    return sorted(nets, key=lambda net: count(net).macs)[len(nets) // 2]
+
+
+def _drawn(space: NetworkSpace) -> list[Arch]:
+    rng = random.Random(0)
+    return [space.draw(rng) for _ in range(DRAWN)]
+
+
+def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measured:
+    recipe = replace(Recipe.of(session.config, "search_net"), float_epochs=1, epochs=1)
+    val, times = _share(session.data.val)
+    data, search = replace(session.data_to_search, val=val), session.config.search_net
+    work = Work(recipe, search, data, session.workspace, "", World(), session.lesson)
+    supernet = work.fresh(space, share_weights=search.share_weights)
+    archs = _drawn(space)
+    macs = {arch: count(space.decode(arch)).macs for arch in archs}
+    middle = sorted(archs, key=macs.__getitem__)[len(archs) // 2 - 1 :][:TRIED]
+    share = mean(macs.values()) / mean(macs[arch] for arch in middle)
+    trainer = work.trainer(supernet, _Given(space, middle, search.sandwich))
+    side, steps = data.train.side if session.lesson else None, {}
+    for name, epoch in ((costs.NET_FLOAT, 0), (costs.NET_FAKE, 1)):
+        trainer.progress.epoch = epoch
+        trainer.begin_epoch()
+
+        def take(batch: Batch) -> None:
+            trainer.progress.step += 1
+            trainer.step(*batch)
+
+        one = _step(data.train, recipe.batch_size, take, side)
+        deep = max(macs.values()) / mean(macs[arch] for arch in middle)
+        steps[name] = replace(one, seconds=one.seconds * share, image_bytes=one.image_bytes * deep)
+    recalibrating = Scorer(supernet, data, recipe.batch_size, search.recalibration_batches, 0)
+    without = replace(data, val=data.val.subset(torch.arange(2)))
+    short = Scorer(supernet, without, recipe.batch_size, search.recalibration_batches, 0)
+    least = seconds_of(lambda: short(middle[0]))
+    whole = max(least, seconds_of(lambda: recalibrating(middle[0])))
+    return _with(found, steps, {costs.NET_SCORE: share * (least + (whole - least) * times)})
+
+
+class _Given(NothingLearnt):
+    """The policy that takes some paths in turn, beside the largest one where the search does."""
+
+    def __init__(self, space: NetworkSpace, archs: Sequence[Arch], sandwich: int) -> None:
+        self.largest, self.archs, self.smaller = space.largest, cycle(archs), sandwich
+
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        return (self.largest, *islice(self.archs, self.smaller)) if self.smaller else (next(self.archs),)
+
+
+def _train(session: Session, found: Measured, spec: NetSpec) -> Measured:
+    config = session.config
+    taught = config.train.distill.weights or Path(config.train.distill.teacher or ".", TRAIN).is_file()
+    data = session.data_to_train if taught else session.data_like_trained(spec)
+    recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=1, frozen_epochs=0)
+    classes = len(data.format.classes)
+    net = Net(spec, recipe.scheme).to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher = session.teacher if taught else None  # a parent that is still to be trained
+    trainer = Trainer(net, recipe, config.train, 10**6, classes, teacher=teacher, size=spec.image_size)
+    steps = {}
+    for name, epoch in ((costs.TRAIN_FLOAT, 0), (costs.TRAIN_FAKE, 1)):
+        trainer.progress.epoch = epoch
+        trainer.begin_epoch()
+        steps[name] = _step(data.train, recipe.batch_size, lambda batch: trainer.step(*batch), data.train.side)
+    (val, times), (test, test_times) = _share(data.val), _share(data.test)
+    look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
+    set_state(net, QuantState.FROZEN)
+    predicted = seconds_of(lambda: predict(net, test)) * test_times
+    # The export looks in torch, in the INT8 file and in the FP32 file, and at every layer for the report.
+    return _with(found, steps, {costs.TRAIN_LOOK: look, costs.TEST_LOOK: predicted, costs.EXPORTED: 8 + 4 * predicted})
+
+
+def _search_block(session: Session, found: Measured) -> Measured:
+    config, data = session.config, session.data
+    search, space = config.search_block, BlockSpace(config.space.block)
+    whole = {slot: tuple(range(len(candidates))) for slot, candidates in space.slots.items()}
+    recipe = replace(Recipe.of(config, "search_block"), float_epochs=1, epochs=1)
+    images, classes = data.format, len(data.format.classes)
+    phase = make_phase(search, space, whole, 0, images.image_size, classes)
+    free = SlotCosts(1.0, {slot: (1.0,) * len(candidates) for slot, candidates in space.slots.items()})
+    searcher = Searcher(recipe, search, phase, free, session.device, 10**6)
+    steps = {}
+    for name, epoch in ((costs.BLOCK_WARM, 0), (costs.BLOCK_SEARCH, 1)):
+        searcher.progress.epoch = epoch
+        searcher.begin_epoch()
+        steps[name] = _step(data.train, recipe.batch_size, lambda batch: searcher.step(batch, batch))
+    val, times = _share(data.val)
+    look = seconds_of(lambda: top1_inside(searcher.model, searcher.arch.mixed(), val)) * times
+    alone, alone_look = _alone(config, data, recipe, space)
+    return replace(
+        _with(found, steps | {costs.BLOCK_ALONE: alone}, {costs.BLOCK_LOOK: look, costs.BLOCK_ALONE_LOOK: alone_look}),
+        candidates=1 + sum(len(candidates) - 1 for candidates in space.slots.values()),
+    )
+
+
+def _alone(config: Config, data: Splits, recipe: Recipe, space: BlockSpace) -> tuple[Step, float]:
+    """The mean step of a few blocks that are trained alone, and a look at the validation images."""
+    images, seconds = data.format, []
+    val, times = _share(data.val)
+    some = data.train.subset(torch.arange(min(len(data.train), 2 * recipe.batch_size)))
+    per_epoch = batch_count(len(some), recipe.batch_size, shuffled=True)
+    looks = []
+    for block in space.distinct(random.Random(0), TRIED, ()):
+        spec = proxy_spec(config.search_block.proxy, block, images.image_size, len(images.classes))
+        training = train_alone(trial_recipe(recipe, 2), spec, replace(data, train=some, val=val))
+        next(training)
+        seconds.append(mean(seconds_of(lambda one=training: next(one)) for _ in range(2 * per_epoch - 1)))  # type: ignore[misc]
+        looks.append(seconds_of(lambda one=training: list(islice(one, 1))) / 3 * times)  # type: ignore[misc]
+    return Step(mean(seconds)), mean(looks)

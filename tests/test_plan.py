@@ -1,0 +1,147 @@
+"""What fits a time and a memory limit: chosen without a clock, between floors and ceilings, and more with more time."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frostnas.config import Config
+from frostnas.config.compose import compose_config
+from frostnas.config.limits import bytes_of_limit, seconds_of
+from frostnas.engine.memory import most_added
+from frostnas.errors import InputError
+from frostnas.pipeline import costs, plan
+from frostnas.pipeline.costs import Measured, Step
+from frostnas.report.plan_grid import duration
+
+STAGES = (plan.SEARCH_BLOCK, plan.PROFILE, plan.SEARCH_NET, plan.TRAIN, plan.EXPORT)
+STEPS = (costs.BLOCK_WARM, costs.BLOCK_SEARCH, costs.BLOCK_ALONE, costs.NET_FLOAT, costs.NET_FAKE)
+STEPS = (*STEPS, costs.TRAIN_FLOAT, costs.TRAIN_FAKE)
+PIECES = (costs.NET_SCORE, costs.BLOCK_LOOK, costs.TRAIN_LOOK, costs.TEST_LOOK, costs.MODEL, costs.EXPORTED)
+CONFIG = Config()
+
+
+def measured(step_s: float = 0.1, images: int = 1000) -> Measured:
+    steps = {name: Step(step_s, 1e8, 1e6) for name in STEPS}
+    return Measured(images, 10**9, steps, dict.fromkeys(PIECES, step_s), workloads=50, candidates=12)
+
+
+def fitted(limit_s: float, step_s: float = 0.1) -> plan.Fit:
+    return plan.fit(CONFIG, STAGES, partial(costs.seconds, measured(step_s)), limit_s)
+
+
+def chosen(fit: plan.Fit, stage: str) -> dict[str, int]:
+    return plan.settings_of(fit.config, plan.floors(CONFIG, stage))
+
+
+limits, steps = st.floats(1, 1e6), st.floats(1e-4, 10)
+
+
+@given(limits, steps)
+@settings(max_examples=15)
+def test_what_is_chosen_lies_between_floor_and_ceiling(limit_s: float, step_s: float) -> None:
+    fit = fitted(limit_s, step_s)
+    for stage in STAGES:
+        low, high = plan.floors(CONFIG, stage), plan.ceilings(CONFIG, stage)
+        assert all(low[key] <= value <= high[key] for key, value in chosen(fit, stage).items())
+
+
+@given(limits, steps)
+@settings(max_examples=15)
+def test_a_plan_fits_the_limit_or_says_that_none_does(limit_s: float, step_s: float) -> None:
+    fit = fitted(limit_s, step_s)
+    if fit.fits:
+        assert sum(fit.seconds.values()) <= limit_s
+    else:
+        assert all(chosen(fit, stage) == plan.floors(CONFIG, stage) for stage in STAGES[1:])
+        assert sum(fit.seconds.values()) > limit_s
+
+
+@given(limits, st.floats(1, 10), steps)
+@settings(max_examples=15)
+def test_more_time_never_takes_anything_away(limit_s: float, factor: float, step_s: float) -> None:
+    less, more = fitted(limit_s, step_s), fitted(limit_s * factor, step_s)
+    assert set(more.dropped) <= set(less.dropped)
+    for stage in less.seconds:
+        assert all(chosen(more, stage)[key] >= value for key, value in chosen(less, stage).items())
+
+
+def test_without_a_limit_everything_is_as_the_config_says() -> None:
+    fit = fitted(float("inf"))
+    assert fit.config == CONFIG and not fit.dropped and list(fit.seconds) == list(STAGES)
+
+
+def test_the_block_is_searched_only_with_time_that_nothing_else_can_use() -> None:
+    whole = fitted(float("inf")).seconds
+    others = sum(seconds for stage, seconds in whole.items() if stage != plan.SEARCH_BLOCK)
+    fit = fitted(others + 1)
+    assert fit.dropped == (plan.SEARCH_BLOCK,) and sum(fit.seconds.values()) == pytest.approx(others)
+    (note,) = plan.left_out(CONFIG, fit, partial(costs.seconds, measured()))
+    assert note.startswith("search-block: the block is taken as published; to search one takes")
+
+
+def test_settings_that_are_less_than_a_floor_stay() -> None:
+    config = compose_config(["train.epochs=2", "train.frozen_epochs=1", "search_net.generations=1"])
+    fit = plan.fit(config, STAGES, partial(costs.seconds, measured()), 1.0)
+    assert not fit.fits and (fit.config.train.epochs, fit.config.search_net.generations) == (2, 1)
+
+
+def test_frozen_epochs_stay_fewer_than_all() -> None:
+    for step in range(plan.SHARES + 1):
+        train = plan.between(CONFIG, plan.TRAIN, step / plan.SHARES).train
+        assert train.frozen_epochs < train.epochs
+
+
+def test_a_training_takes_its_steps_and_its_looks() -> None:
+    config = compose_config(["train.batch_size=100", "train.float_epochs=1", "train.epochs=3", "train.frozen_epochs=1"])
+    found = Measured(1000, steps={costs.TRAIN_FLOAT: Step(1), costs.TRAIN_FAKE: Step(2)}, pieces={costs.TRAIN_LOOK: 5})
+    assert costs.seconds(found, plan.TRAIN, config) == 10 * (1 + 3 * 2) + (4 + 2) * 5
+
+
+def test_batches_go_in_as_few_parts_as_the_memory_asks_for() -> None:
+    found, least = measured(), 10**9 + 10**8  # held, and what a step takes whatever its batch
+    assert costs.peak_bytes(found, plan.TRAIN, CONFIG) == least + 64 * 10**6
+    assert costs.micro_batches(found, plan.TRAIN, CONFIG, least + 64 * 10**6) == 1
+    assert costs.micro_batches(found, plan.TRAIN, CONFIG, least + 32 * 10**6) == 2
+    assert costs.micro_batches(found, plan.TRAIN, CONFIG, least) is None
+
+
+def test_the_most_that_is_alive_at_one_time_is_counted() -> None:
+    def work() -> None:
+        one = torch.zeros(1000)
+        two = one + 1
+        del one
+        three = two * 2
+        three.add_(1)
+        two.view(10, 100).sum()
+
+    assert most_added(work, torch.device("cpu")) == pytest.approx(8000, abs=100)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("45m", 2700), ("2h", 7200), ("1.5h", 5400), ("45 min", 2700)]
+)
+def test_a_time_limit_is_read(text: str, seconds: float) -> None:
+    assert seconds_of("time_limit", text) == seconds
+
+
+@pytest.mark.parametrize(
+    "given_", ["time_limit=45", "time_limit=0m", "time_limit=soon", "memory_limit=120%", "memory_limit=6"]
+)
+def test_a_limit_that_is_none_is_refused(given_: str) -> None:
+    with pytest.raises(InputError, match=f"{given_.partition('=')[0]}=.*expected a"):
+        compose_config([given_])
+
+
+def test_a_memory_limit_is_an_amount_or_a_share_of_what_is_free() -> None:
+    assert bytes_of_limit("memory_limit", "6GB", None) == 6 * 10**9
+    assert bytes_of_limit("memory_limit", "80%", 1000) == 800
+    assert bytes_of_limit("memory_limit", "80%", None) is None
+
+
+def test_durations_are_said_in_minutes_and_hours() -> None:
+    assert (duration(75), duration(4500)) == ("1:15 min", "1:15 h")
