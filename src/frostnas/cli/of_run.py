@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from frostnas.config import Config, LatencyConfig, TargetName
+from frostnas.config import Config, DataConfig, LatencyConfig, TargetName
 from frostnas.config.compose import read_stored
 
 SETTINGS = "config.yaml"  # in the run directory
@@ -45,8 +45,8 @@ def with_data_of_run(config: Config, overrides: Sequence[str], run_dir: Path) ->
     keys = keys_of(overrides)
     if not _is_run(run_dir) or any(key in NAMES_DATA for key in keys):
         return config
-    stored = read_stored(run_dir / SETTINGS, Config)
-    data, parent, sizes = stored.data, stored.parent, stored.space.resolutions
+    data, stored = read_stored(run_dir / SETTINGS, DataConfig, "data"), read_stored(run_dir / SETTINGS, Config)
+    parent, sizes = stored.parent, stored.space.resolutions
     for key in keys:
         if key.startswith("data."):
             _copy(config.data, data, key.split(".")[1:])
