@@ -113,9 +113,7 @@ def _kinds(values: Values) -> list[str]:
 
 def _points(values: Values, colour: Any, tooltip: list[str], **symbols: str) -> Any:
     there = _kinds(values)
-    sizes = alt.Scale(
-        type="ordinal", domain=there, range=[SMALL if kind in ("scored", "front") else LARGE for kind in there]
-    )
+    values = [{**value, "area": SMALL if value["kind"] in ("scored", "front") else LARGE} for value in values]
     shapes = alt.Scale(domain=there, range=[KINDS[kind][1] for kind in there])
     return (
         chart(values)
@@ -124,7 +122,7 @@ def _points(values: Values, colour: Any, tooltip: list[str], **symbols: str) -> 
             x=_x(),
             y=_y(),
             color=colour,
-            size=alt.Size("kind:N", scale=sizes, legend=None),
+            size=alt.Size("area:Q", scale=None),
             shape=alt.Shape("kind:N", scale=shapes, legend=legend(**symbols)),
             tooltip=[
                 *map(alt.Tooltip, tooltip),
