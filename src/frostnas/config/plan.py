@@ -11,41 +11,41 @@ from frostnas.config.fields import bounded
 class BlockFloors:
     """Of `search_block`."""
 
-    float_epochs: int = bounded(1, 0)
-    epochs: int = bounded(3, 1)
-    finalists: int = bounded(4, 1)
-    finalist_epochs: int = bounded(2, 1)
-    refinements: int = bounded(0, 0)
-    finals: int = bounded(2, 1)
-    compare_epochs: int = bounded(2, 1)
-    random_blocks: int = bounded(1, 0)
+    float_epochs: int = bounded(1, 0, matters=False)
+    epochs: int = bounded(3, 1, matters=False)
+    finalists: int = bounded(4, 1, matters=False)
+    finalist_epochs: int = bounded(2, 1, matters=False)
+    refinements: int = bounded(0, 0, matters=False)
+    finals: int = bounded(2, 1, matters=False)
+    compare_epochs: int = bounded(2, 1, matters=False)
+    random_blocks: int = bounded(1, 0, matters=False)
 
 
 @dataclass
 class LatencyFloors:
     """Of `latency`."""
 
-    rounds: int = bounded(4, 2)
+    rounds: int = bounded(4, 2, matters=False)
 
 
 @dataclass
 class NetFloors:
     """Of `search_net`."""
 
-    float_epochs: int = bounded(1, 0)
-    epochs: int = bounded(4, 1)
-    population: int = bounded(8, 4)
-    generations: int = bounded(3, 1)
-    front_networks: int = bounded(4, 0)
+    float_epochs: int = bounded(1, 0, matters=False)
+    epochs: int = bounded(4, 1, matters=False)
+    population: int = bounded(8, 4, matters=False)
+    generations: int = bounded(3, 1, matters=False)
+    front_networks: int = bounded(4, 0, matters=False)
 
 
 @dataclass
 class TrainFloors:
     """Of `train`."""
 
-    float_epochs: int = bounded(1, 0)
-    epochs: int = bounded(5, 0)
-    frozen_epochs: int = bounded(1, 0)
+    float_epochs: int = bounded(1, 0, matters=False)
+    epochs: int = bounded(5, 0, matters=False)
+    frozen_epochs: int = bounded(1, 0, matters=False)
 
 
 @dataclass
@@ -56,5 +56,5 @@ class PlanConfig:
     latency: LatencyFloors = field(default_factory=LatencyFloors)
     search_net: NetFloors = field(default_factory=NetFloors)
     train: TrainFloors = field(default_factory=TrainFloors)
-    early_share: float = bounded(0.1, 0, 0.2)
+    early_share: float = bounded(0.1, 0, 0.2, matters=False)
     """Of the time limit, for a first network that is trained and exported before everything else; 0 for none."""

@@ -57,11 +57,10 @@ def most_added(step: Callable[[], object], device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         before = int(torch.cuda.memory_allocated(device))
         step()
-        most: int = torch.cuda.max_memory_allocated(device)
-        return most - before
+        return int(torch.cuda.max_memory_allocated(device)) - before
     with _Storages() as storages:
         step()
-    return storages.most
+    return int(storages.most)
 
 
 class _Storages(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from frostnas.pipeline.fit import fit_space
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
-from frostnas.pipeline.stages import CHAIN, EXPORTING, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
+from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
 from frostnas.report.plan_grid import plan_grid
 from frostnas.report.tables import view
 
@@ -135,7 +135,7 @@ def run_planned(session: Session, planned: Planned | None, stage: Stage[Any], *,
         return stage.run(session, force=force)
     workspace, began = session.workspace, session.path(stage.artifact).exists() and not force
     if stage.name in planned.left():
-        planned.make(session.net if stage in (TRAINING, EXPORTING) else None)
+        planned.make(session.net if stage is TRAINING else None)
     if not planned.begin(stage.name):
         workspace.say(f"{stage.name}: left out, there is no time for it; the block is {PUBLISHED}, as published")
         session.config = replace(session.config, block=PUBLISHED)

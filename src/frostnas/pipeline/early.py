@@ -15,6 +15,7 @@ from frostnas.artifacts import TrainResult, load, sha256_of_value, write_atomic
 from frostnas.artifacts.plan import StagePlan
 from frostnas.config import Config, DistillConfig, ParentConfig, TargetName
 from frostnas.config.compose import read_stored, to_yaml
+from frostnas.config.plan import TrainFloors
 from frostnas.deploy.formats.base import ParityError
 from frostnas.deploy.runtime import INT8_NAME
 from frostnas.errors import USABLE
@@ -35,6 +36,7 @@ AT_LATEST = 0.25
 """Of the time limit: what cannot be there by then is left out."""
 AGREEMENT, DROP = 0.9, 0.05
 """Of its export, at least and at most: after few epochs many images lie between two classes."""
+LEAST = TrainFloors(float_epochs=1, epochs=2, frozen_epochs=1)
 SHORT = (plan.TRAIN, plan.EXPORT)
 
 
@@ -86,7 +88,8 @@ def _short(session: Session, name: str | None) -> Config:
         min_agreement=min(config.export.min_agreement, AGREEMENT),
         max_top1_drop=max(config.export.max_top1_drop, DROP),
     )
-    return replace(config, net=name, parent=ParentConfig(), train=train, export=checks, time_limit=None)
+    least = replace(config.plan, train=LEAST)
+    return replace(config, net=name, parent=ParentConfig(), train=train, export=checks, plan=least, time_limit=None)
 
 
 def _below(session: Session, config: Config) -> Session:

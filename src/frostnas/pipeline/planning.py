@@ -38,6 +38,7 @@ class Planned:
         self.clock = Clock(limit_s, kept.spent_s if kept else 0.0)
         self.plan = replace(kept, limit_s=limit_s) if kept else Plan(limit_s, ())
         self.first_config = self.given
+        self.measured: Measured | None = None
 
     def _kept(self) -> Plan | None:
         path = self.session.path(PLAN)
@@ -58,15 +59,17 @@ class Planned:
         return [name for name in self.stages if not self._begun(name) and (name != plan.SEARCH_BLOCK or searched)]
 
     def make(self, net: NetSpec | None = None) -> Plan:
-        """Measure what is still to come and fit it into the time and the memory that are left.
+        """Fit what is still to come into the time and the memory that are left; what it takes is measured once.
 
         Args:
-            net: what will be trained, where it is known.
+            net: what will be trained, where it is known; then that is measured anew.
         """
         open_ = self.left()
         if not open_:
             return self.plan
-        measured = measure(self.session, open_, net)
+        if self.measured is None or net is not None:
+            self.measured = measure(self.session, open_, net)
+        measured = self.measured
         roomy = self._within_memory(measured, open_)
         seconds = partial(costs.seconds, measured)
         before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
