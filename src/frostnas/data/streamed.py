@@ -92,6 +92,8 @@ def _in_one_line(loader: DataLoader[Tensor]) -> Iterator[Tensor]:
     except Exception as error:  # of a loader process: its own class, with the traceback as its text
         kind = type(error)
         reason = (str(error).strip().splitlines() or [kind.__name__])[-1]
+        if isinstance(error, EOFError | ConnectionError):  # what is seen of a death before the death is
+            reason = "a loader process ended"
         if kind is PictureError:
             raise PictureError(reason.removeprefix(f"{kind.__module__}.{kind.__name__}: ")) from None
         raise LoaderError(
