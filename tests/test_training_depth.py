@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+from frostnas import training
 from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
+from frostnas.config import Config, DataConfig, TrainConfig
+from frostnas.data import load
 from frostnas.deploy.onnx.emitter import emit_net
+from frostnas.engine import Recipe, Workspace
 from frostnas.nets import Net
 from frostnas.quant import Add, QTensor, QuantState, Scheme, set_state
 from frostnas.training.depth import set_drop_path
@@ -43,10 +50,14 @@ def test_nothing_is_left_out_in_evaluation_or_where_sums_are_rounded(state: Quan
     assert torch.allclose(sums(state, training=training), torch.ones(IMAGES), atol=0.01)
 
 
+def spec_of(layers: int, classes: int = 3) -> NetSpec:
+    block = LayerSpec(BlockSpec(reuse="none", expand=1), 8, 1)
+    return NetSpec("t", 8, StemSpec(8, 1), (block,) * layers, HeadSpec(8, classes=classes))
+
+
 def net_of(layers: int) -> Net:
     torch.manual_seed(0)
-    block = LayerSpec(BlockSpec(reuse="none", expand=1), 8, 1)
-    net = Net(NetSpec("t", 8, StemSpec(8, 1), (block,) * layers, HeadSpec(8, classes=3)))
+    net = Net(spec_of(layers))
     set_state(net, QuantState.OBSERVE)
     net(torch.randn(4, 3, 8, 8))
     return net
@@ -73,3 +84,20 @@ def test_a_training_step_depends_on_its_seed_alone() -> None:
     first, again, other = (torch.manual_seed(seed) and net(images) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other) and not torch.equal(first, whole)
+
+
+def test_the_setting_reaches_the_training(tmp_path: Path) -> None:
+    data = load(DataConfig(image_size=8), torch.device("cpu"))
+    few = torch.arange(64)
+    data = replace(data, train=data.train.subset(few), val=data.val.subset(few), test=data.test.subset(few))
+
+    def trained(rate: float) -> str:
+        config = Config(
+            train=TrainConfig(batch_size=32, float_epochs=1, epochs=0, calibration_batches=1, drop_path=rate)
+        )
+        recipe = Recipe.of(config, "train")
+        with Workspace.open(tmp_path / str(rate), quiet=True) as workspace:
+            result, _ = training.run(recipe, config.train, data, spec_of(3, classes=10), workspace, str(rate))
+        return result.weights_sha256
+
+    assert trained(0.0) != trained(0.5)

@@ -242,7 +242,6 @@ def test_the_seed_decides_the_weights(tmp_path: Path, data: Splits) -> None:
         {"mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1},
         {"amp": True},
         {"ema_decay": 0.9},
-        {"drop_path": 0.3},
         {"optim": OptimConfig(lr=0.05, clip_norm=0.5)},
         {"optim": OptimConfig(name=OptimizerName.adamw, lr=0.005)},
     ],
