@@ -293,6 +293,9 @@ class TrainConfig:
     sampler: Sampler = Sampler.shuffled
     """`balanced`: every class is drawn equally often in an epoch of as many images: some repeated, some left out."""
     label_smoothing: float = bounded(0.0, 0, 1)
+    drop_path: float = bounded(0.0, 0, 0.9)
+    """Share of the images that a residual block is left out for in floating-point epochs; it grows from 0 at the first
+    layer to this behind the last (stochastic depth)."""
     ema_decay: float | None = bounded(None, 0, 1)
     """Weight EMA; null for none."""
     mixup: float = bounded(0.0, 0)

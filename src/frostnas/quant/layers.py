@@ -168,14 +168,24 @@ class Concat(Layer):
 
 
 class Add(Layer):
-    """Elementwise sum of two tensors of one shape."""
+    """Elementwise sum of two tensors of one shape.
+
+    Attributes:
+        drop: share of the images whose ``second`` is left out while training in floating point, the others' scaled up
+            to the same mean (stochastic depth). Rounded sums, evaluation and the exported network know nothing of it.
+    """
 
     def __init__(self, scheme: Scheme) -> None:
         super().__init__()
         self.quantizer = ActivationQuantizer(scheme)
+        self.drop = 0.0
 
     def forward(self, first: QTensor, second: QTensor) -> QTensor:
-        return self.quantizer(first.value + second.value)  # type: ignore[no-any-return]
+        added = second.value
+        if self.drop and self.training and not self.quantizer.state.quantizes:
+            kept = torch.rand(len(added), 1, 1, 1, device=added.device) >= self.drop
+            added = added * (kept / (1 - self.drop)).to(added.dtype)
+        return self.quantizer(first.value + added)  # type: ignore[no-any-return]
 
 
 class Multiply(Layer):

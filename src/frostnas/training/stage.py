@@ -18,6 +18,7 @@ from frostnas.nets import Net, count, load_weights, read_weights
 from frostnas.quant import QuantState, set_state
 from frostnas.training.balance import class_weights, guessing_doubt
 from frostnas.training.calibrate import Calibrated, calibrate, restate
+from frostnas.training.depth import set_drop_path
 from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
 from frostnas.training.trainer import Trainer
 
@@ -63,6 +64,7 @@ def run(
         def trained(saver: Saver) -> Trainer:
             seed_all(recipe.seed)
             model = Net(net, recipe.scheme)
+            set_drop_path(model, options.drop_path)
             now = _gentler(recipe) if RECOVERED in saver.done else recipe
             kept = start is None or load_weights(model, read_weights(str(start), WEIGHTS_KEY), new_classifier=True)
             if kept:
