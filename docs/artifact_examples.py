@@ -15,7 +15,17 @@ import msgspec
 from frostnas import artifacts
 
 FOLDER = Path(__file__).parent / "examples"
-KINDS = ("BlockResult", "LatencyTable", "NetResult", "TrainResult", "ExportReport", "Inspection", "LadderResult")
+KINDS = (
+    "BlockResult",
+    "LatencyTable",
+    "NetResult",
+    "TrainResult",
+    "ExportReport",
+    "Inspection",
+    "LadderResult",
+    "FittedSpace",
+    "Plan",
+)
 SHOWN, NUMBERS, LETTERS = 2, 6, 160  # entries of a list of values and of numbers, characters of a text
 WHOLE = ("classes", "candidates", "probabilities", "factors")  # lists that belong to others of their length
 

@@ -88,8 +88,8 @@ def schemas() -> Iterator[str]:
     yield (
         "Each is JSON in an envelope: `kind`, `schema`, `frostnas_version`, what it was made from (`config`, `inputs`, "
         "`split`, `images`, `threads`), the digests of its `files` and its own, and `data`, which is shown here. "
-        "`frostnas.load(path, kind)` reads one; a file of another schema is refused. The examples were written by runs "
-        "of a few seconds on a few coloured squares, and shortened: lists go on."
+        "`frostnas.load(path, kind)` reads one; a file of another schema is refused. The examples were written by "
+        "small runs, most of them of a few seconds on a few coloured squares, and shortened: lists go on."
     )
     for name in KINDS:
         kind = getattr(artifacts, name)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from frostnas.artifacts import LadderResult, Provenance, TrainResult, load, save
+from frostnas.artifacts import (
+    EARLY,
+    Accuracy,
+    ExportReport,
+    LadderResult,
+    Plan,
+    Provenance,
+    StagePlan,
+    TrainResult,
+    load,
+    save,
+    sha256_of,
+)
 from tests.in_process import done, refused
 from tests.made_run import make_run
 from tests.report_parts import made_ladder
@@ -71,3 +84,32 @@ def test_settings_that_are_none_are_one_line_or_nothing(runs: list[Path], tmp_pa
         done(*words)
     else:
         assert "config.yaml: is not a config that frostnas wrote" in refused(*words)
+
+
+@pytest.mark.parametrize(
+    ("exported", "said"),
+    [
+        ("early", "of the first network, which is within the budget and better"),
+        (".", "of the run&#39;s own network, since the first is slower than the budget"),
+    ],
+)
+def test_a_run_with_a_limit_says_what_was_planned_and_which_network_its_file_is(
+    tmp_path: Path, exported: str, said: str
+) -> None:
+    run = make_run(tmp_path / "run")
+    first = load(make_run(run / EARLY, seed=1) / "train.json", TrainResult)
+    better = replace(first.value, net=replace(first.value.net, name="early one"), fake_quant=Accuracy(0.99, 0.9))
+    save(run / EARLY / "train.json", better, first.provenance, first.files)
+    export = load(run / "export.json", ExportReport)
+    digests = {name: sha256_of(run / exported / name) for name in ("train.json", "weights.safetensors")}
+    save(run / "export.json", export.value, replace(export.provenance, inputs=digests), export.files)
+    stages = (
+        StagePlan(EARLY, {}, 60.0, 0, "0" * 64, begun=True, taken_s=75.0),
+        StagePlan("train", {}, 90.0, 0, "0" * 64),
+    )
+    save(run / "plan.json", Plan(600.0, stages), Provenance())
+    done("report", run)
+    page = (run / "report.html").read_text()
+    assert re.search(r"<td[^>]*>1:00 min</td><td[^>]*>1:15 min</td>", page)
+    assert "early one, 99.00% of the validation images" in page and said in page
+    assert "was made from another" not in page

@@ -16,6 +16,7 @@ from frostnas.artifacts.latency import (
     row_of,
     write_rows,
 )
+from frostnas.artifacts.plan import EARLY, Plan, StagePlan
 from frostnas.artifacts.results import (
     Accuracy,
     BlockHistoryRow,
@@ -43,6 +44,7 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.scratch import scratch
+from frostnas.artifacts.space import FittedSpace
 from frostnas.artifacts.specs import (
     IMAGENET,
     BlockSpec,
@@ -74,6 +76,7 @@ from frostnas.artifacts.store import (
 from frostnas.artifacts.tables import csv_of
 
 __all__ = [
+    "EARLY",
     "IMAGENET",
     "Accuracy",
     "Artifact",
@@ -90,6 +93,7 @@ __all__ = [
     "Convention",
     "Evaluation",
     "ExportReport",
+    "FittedSpace",
     "FormatFile",
     "HeadSpec",
     "Host",
@@ -108,6 +112,7 @@ __all__ = [
     "OperationShare",
     "ParetoRow",
     "PartName",
+    "Plan",
     "Protocol",
     "Provenance",
     "Reading",
@@ -117,6 +122,7 @@ __all__ = [
     "SlotResult",
     "Source",
     "SplitRecord",
+    "StagePlan",
     "StemSpec",
     "Stored",
     "Throughput",

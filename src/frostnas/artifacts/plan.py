@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from frostnas.artifacts.limits import Amount, Digest, Line, Whole
 
+EARLY = "early"
+"""The first network of a run with a time limit: its name in the plan, and the folder of its own run."""
+
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:

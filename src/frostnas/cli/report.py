@@ -12,12 +12,14 @@ import yaml
 from rich.text import Text
 
 from frostnas.artifacts import (
+    EARLY,
     BlockResult,
     ExportReport,
     Inspection,
     LadderResult,
     LatencyTable,
     NetResult,
+    Plan,
     Provenance,
     Stored,
     TrainResult,
@@ -36,11 +38,12 @@ from frostnas.deploy.runtime import INT8_NAME
 from frostnas.errors import InputError
 from frostnas.readable import readable
 from frostnas.report.comparison import settings_grid
-from frostnas.report.grids import RunSummary
+from frostnas.report.grids import First, RunSummary
 from frostnas.report.page import comparison_page, page
 from frostnas.report.reported import Reported
 
 KINDS = (BlockResult, LatencyTable, NetResult, TrainResult, ExportReport, LadderResult)
+TRAINED = f"{TrainResult.KIND}.json"
 NAME, SEVERAL = "report.html", "comparison.html"
 SETTINGS = "config.yaml"
 
@@ -94,9 +97,22 @@ def _reported(folder: Path, name: str) -> tuple[Reported, Provenance]:
     if LatencyTable.KIND in values:
         values[LatencyTable.KIND] = load_table(folder / f"{LatencyTable.KIND}.json")
     doubts, settings = tuple(_doubts(folder, stored)), _settings(folder / SETTINGS)
-    one = Reported(name, folder, RunSummary(**values), doubts, settings, _inspection(folder))
+    run = RunSummary(**values, first=_first(folder, stored.get(ExportReport.KIND)))
+    planned = folder / f"{Plan.KIND}.json"
+    plan = load(planned, Plan).value if planned.is_file() else None
+    one = Reported(name, folder, run, doubts, settings, _inspection(folder), plan)
     made = stored.get(TrainResult.KIND) or stored.get(LadderResult.KIND)
     return one, made.provenance if made is not None else Provenance()
+
+
+def _first(folder: Path, export: Stored[Any] | None) -> First | None:
+    """The network that a run with a time limit trained first, and whether the files are of it."""
+    path = folder / EARLY / TRAINED
+    if not path.is_file():
+        return None
+    return First(
+        load(path, TrainResult).value, export is None or export.provenance.inputs.get(TRAINED) == sha256_of(path)
+    )
 
 
 def _incomparable(runs: Sequence[Reported], made: Sequence[Provenance]) -> list[str]:
@@ -164,9 +180,10 @@ def _doubts(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
 
 def _stale(folder: Path, stored: dict[str, Stored[Any]]) -> list[str]:
     """Artifacts that were made from other files than those that lie beside them now."""
-    return [
-        f"{kind}.json was made from another {name} than the one here"
-        for kind, one in stored.items()
-        for name, digest in one.provenance.inputs.items()
-        if (folder / name).is_file() and sha256_of(folder / name) != digest
-    ]
+    found = []
+    for kind, one in stored.items():
+        for name, digest in one.provenance.inputs.items():
+            here = {sha256_of(path) for path in (folder / name, folder / EARLY / name) if path.is_file()}
+            if (folder / name).is_file() and digest not in here:
+                found.append(f"{kind}.json was made from another {name} than the one here")
+    return found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from frostnas.artifacts import TrainResult, load, sha256_of_value, write_atomic
+from frostnas.artifacts import EARLY, TrainResult, load, sha256_of_value, write_atomic
 from frostnas.artifacts.plan import StagePlan
 from frostnas.config import Config, DistillConfig, ParentConfig, TargetName
 from frostnas.config.compose import read_stored, to_yaml
@@ -25,7 +25,7 @@ from frostnas.pipeline import costs, plan
 from frostnas.pipeline.clock import timed
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.probe import measure
-from frostnas.pipeline.session import EARLY, Session
+from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import EXPORTING, TRAINING
 from frostnas.pipeline.trained import TRAIN
 

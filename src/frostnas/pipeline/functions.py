@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from frostnas.artifacts import (
+    EARLY,
     BlockResult,
     BlockSpec,
     ExportReport,
@@ -29,6 +30,7 @@ from frostnas.artifacts import (
     NetResult,
     NetSpec,
     TrainResult,
+    load,
     load_table,
     write_atomic,
 )
@@ -43,7 +45,8 @@ from frostnas.pipeline.planning import repeatable
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.source import with_normalisation
 from frostnas.pipeline.stages import EXPORTING, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
-from frostnas.report.grids import RunSummary
+from frostnas.pipeline.trained import TRAIN
+from frostnas.report.grids import First, RunSummary
 
 
 @contextmanager
@@ -91,9 +94,11 @@ def summary(values: Mapping[str, Any], session: Session) -> RunSummary:
         train=values.get("train"),
         export=values.get("export"),
     )
-    if session.trained_in == session.workspace.run_dir or run.net is None:
+    first = session.path(EARLY) / TRAIN
+    if not first.is_file():
         return run
-    return replace(run, block=None, net=replace(run.net, block=None), train=session.trained)
+    kept = session.trained_in != session.workspace.run_dir
+    return replace(run, first=First(load(first, TrainResult).value, exported=kept))
 
 
 def search_block(config: Config, *, quiet: bool = False, force: bool = False) -> BlockResult:

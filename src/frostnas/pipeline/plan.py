@@ -12,8 +12,7 @@ from typing import Any
 
 from frostnas.config import Config
 
-EARLY, SEARCH_BLOCK, PROFILE, SEARCH_NET = "early", "search-block", "profile-latency", "search-net"
-TRAIN, EXPORT = "train", "export"
+SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-latency", "search-net", "train", "export"
 STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
 GROUPS = {SEARCH_BLOCK: "search_block", PROFILE: "latency", SEARCH_NET: "search_net", TRAIN: "train"}
 """Stage -> config group of the settings that a plan chooses."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from frostnas.artifacts import (
+    EARLY,
     Artifact,
     BlockResult,
     BlockSpec,
@@ -47,7 +48,6 @@ from frostnas.search.spaces.skeleton import from_scratch
 T = TypeVar("T", bound=Artifact)
 BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
 NET_WEIGHTS = "net.safetensors"
-EARLY = "early"
 """In the run directory: the run of the first network that a time limit leaves something of."""
 ROWS, PARETO = "latency.csv", "pareto.csv"
 

@@ -55,10 +55,10 @@ def points(run: RunSummary, rows: Sequence[ParetoRow]) -> Values:
             }
             for one in run.ladder.rungs
         ]
-    if run.export is not None and run.train is not None:
+    if run.export is not None and run.exported is not None:
         int8 = run.export.int8
         name = f"{int8.path}, {percent(int8.top1)} of test images"
-        top1 = run.train.fake_quant.val
+        top1 = run.exported.fake_quant.val
         values.append({"kind": "exported, measured", "name": name, "ms": int8.latency_ms_p50, "top1": top1})
     return values
 

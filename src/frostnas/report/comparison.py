@@ -59,13 +59,15 @@ def recalls(inspection: Inspection) -> list[tuple[str, float, int]]:
 
 
 def _network(run: RunSummary) -> str:
-    if run.train is None:
+    if run.exported is None:
         return ""
-    layers = run.train.net.layers
+    layers = run.exported.net.layers
     return f"{len(layers)} layers {' '.join(map(layer_text, layers))}"
 
 
 def _block(run: RunSummary) -> str:
+    if run.of_first:
+        return ""
     found = run.net.block if run.net is not None else None
     found = found or (run.block.block if run.block is not None else None)
     return block_text(found) if found is not None else ""
@@ -79,7 +81,7 @@ def _ladder(run: RunSummary) -> str:
 
 
 def _of_train(said: Callable[[Any], str]) -> Callable[[RunSummary], str]:
-    return lambda run: said(run.train) if run.train is not None else ""
+    return lambda run: said(run.exported) if run.exported is not None else ""
 
 
 def _of_export(said: Callable[[Any], str]) -> Callable[[RunSummary], str]:

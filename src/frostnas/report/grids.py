@@ -38,6 +38,15 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """The network that a run with a time limit trains first."""
+
+    trained: TrainResult
+    exported: bool
+    """Whether the run's files are of it: until its own network is exported, and if that one is no better."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """The artifacts of a run, as far as it has come."""
 
@@ -47,6 +56,17 @@ class RunSummary:
     train: TrainResult | None = None
     export: ExportReport | None = None
     ladder: LadderResult | None = None
+    first: First | None = None
+
+    @property
+    def exported(self) -> TrainResult | None:
+        """The training that the files are of."""
+        return self.first.trained if self.first is not None and self.first.exported else self.train
+
+    @property
+    def of_first(self) -> bool:
+        """Whether the files are of the first network, in which no block was looked for."""
+        return self.first is not None and self.first.exported
 
     @property
     def cpu(self) -> str:
@@ -88,17 +108,18 @@ def run_grid(run: RunSummary, folder: Path) -> Grid:
     rows: Rows = []
     found = run.block.block if run.block is not None else None
     used = (run.net.block if run.net is not None else None) or found  # of a given network the layers say it all
-    if used is not None:
+    if used is not None and not run.of_first:
         rows.append(("block found" if used == found else "block given", block_text(used)))
-    if run.train is not None:
-        layers = run.train.net.layers
+    trained = run.exported
+    if trained is not None:
+        layers = trained.net.layers
         rows += [
             ("network", f"{len(layers)} layers {' '.join(map(layer_text, layers))}"),
-            ("parameters", f"{run.train.parameters:,}"),
-            ("multiply-adds", f"{run.train.macs:,}"),
+            ("parameters", f"{trained.parameters:,}"),
+            ("multiply-adds", f"{trained.macs:,}"),
         ]
-    if run.export is not None and run.train is not None:
-        images = run.train.split.test
+    if run.export is not None and trained is not None:
+        images = trained.split.test
         rows += _promised_and_measured(run.export, folder, images, run.net.budget_ms if run.net is not None else None)
     return Grid(f"frostnas run: {folder}", rows)
 

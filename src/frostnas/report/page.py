@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from frostnas.artifacts import Artifact, Inspection
 from frostnas.report.comparison import summary_grid
 from frostnas.report.grids import Grid, RunSummary, artifact_grids, layers_grid, run_grid
+from frostnas.report.plan_grid import first_grid, plan_grid
 from frostnas.report.reported import Reported
 from frostnas.version import __version__
 
@@ -73,7 +74,7 @@ def page(one: Reported) -> str:
         shown=_shown(one.inspection) if one.inspection is not None else [],
         summary=run_grid(one.run, one.folder),
         warnings=one.warnings,
-        sections=_sections(one.run, one.folder, charts),
+        sections=[*_planned(one), *_sections(one.run, one.folder, charts)],
         config=one.settings,
     )
 
@@ -136,6 +137,13 @@ def _shown(inspection: Inspection) -> list[Shown]:
         )
         for one in inspection.shown
     ]
+
+
+def _planned(one: Reported) -> list[Section]:
+    """What a time limit made of the run."""
+    plan = plan_grid(one.plan, "planned and taken") if one.plan is not None else None
+    grids = [grid for grid in (plan, first_grid(one.run)) if grid is not None]
+    return [Section("Within the time", grids, [], [])] if grids else []
 
 
 def _sections(run: RunSummary, folder: Path, charts: dict[str, list[Figure]]) -> list[Section]:

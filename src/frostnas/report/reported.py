@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from frostnas.artifacts import Inspection
+from frostnas.artifacts import Inspection, Plan
 from frostnas.report.grids import RunSummary
 
 
@@ -24,6 +24,8 @@ class Reported:
     """The resolved config as YAML."""
     inspection: Inspection | None = None
     """What the export saw of the network."""
+    plan: Plan | None = None
+    """What a time limit made of it."""
 
     @property
     def warnings(self) -> list[str]:
