@@ -36,6 +36,7 @@ from frostnas.config import LatencyConfig
 from frostnas.latency import measure_files, saturates, target_host
 from transfer_peer import (
     CALIBRATION_IMAGES,
+    DROP_PATH,
     SMALLEST_CROP,
     Crops,
     Photos,
@@ -157,6 +158,7 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         f"data.augment.crop={SMALLEST_CROP}",
         "data.augment.scale=0",
         "data.augment.flip=true",
+        f"train.drop_path={DROP_PATH}",
         f"seed={seed}",
         "train.max_ptq_loss=null",
         "export.min_agreement=0.9",  # the table shows what the file loses against fake-quant; near ties decide the rest

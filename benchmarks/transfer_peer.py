@@ -31,6 +31,7 @@ MEAN, STD = 127.0, 128.0  # of pixels in 0..255, as these weights were trained
 CALIBRATION_IMAGES = 300
 SHORTER_SIDE = 256  # of the pictures in memory that crops are cut from
 SMALLEST_CROP = 0.35
+DROP_PATH = 0.2  # what the package's model code does in training, unasked
 
 
 @dataclass(frozen=True)
