@@ -60,12 +60,12 @@ def test_every_setting_that_the_page_names_is_accepted(tmp_path: Path) -> None:
 def test_the_short_way_leads_from_images_to_a_file_and_a_ladder(tmp_path: Path) -> None:
     save_files(PAGE, tmp_path)
     for block in shell_of(1, 1):
-        run(block, tmp_path, timeout=900)
+        run(block, tmp_path, timeout=1800)
     for folder in (tmp_path / "photos").iterdir():  # a small part of the images
         for path in sorted(folder.iterdir())[24:]:
             path.unlink()
     for block in shell_of(2, 2):
-        run(block, tmp_path, timeout=900)
+        run(block, tmp_path, timeout=1800)
     assert (tmp_path / "runs" / "lite0" / "model.int8.onnx").is_file()
     assert "post-training quantization loses" in (tmp_path / "runs" / "lite0" / "frostnas.log").read_text()
     assert (tmp_path / "runs" / "ladder" / "ladder.png").is_file()
