@@ -72,12 +72,11 @@ def _below(session: Session, parent: Parent) -> Session:
     own = replace(
         config,
         net=None,
-        run_dir=str(session.path(FOLDER)),
         parent=ParentConfig(),
         space=replace(config.space, resolutions=[]),
         train=_recipe(config, parent),
     )
-    return Session(own, replace(session.workspace, run_dir=session.path(FOLDER)), parent.spec)
+    return session.below(FOLDER, own, parent.spec)
 
 
 def _recipe(config: Config, parent: Parent) -> TrainConfig:

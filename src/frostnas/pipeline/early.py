@@ -93,9 +93,8 @@ def _short(session: Session, name: str | None) -> Config:
 
 
 def _below(session: Session, config: Config) -> Session:
-    folder = session.path(EARLY)
     parent = session.parent.spec if config.net is None and session.parent is not None else None
-    return Session(replace(config, run_dir=str(folder)), replace(session.workspace, run_dir=folder), parent)
+    return session.below(EARLY, config, parent)
 
 
 def run_first(planned: Planned) -> None:

@@ -73,7 +73,7 @@ def _below(session: Session, folder: str, config: Config, net: NetSpec | None = 
     config = replace(config, run_dir=str(session.path(folder)))
     if session.workspace.writes:
         write_atomic(session.path(folder) / "config.yaml", to_yaml(config).encode())
-    return Session(config, replace(session.workspace, run_dir=session.path(folder)), net)
+    return session.below(folder, config, net)
 
 
 def _at_size(config: Config, size: int) -> Config:

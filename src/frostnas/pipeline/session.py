@@ -80,6 +80,14 @@ class Session:
         self._said_threads = False
         seed_all(config.seed)
 
+    def below(self, folder: str, config: Config, net: NetSpec | None = None) -> Session:
+        """Of a run of its own in a folder of the run directory; images of the same `data` are not read again."""
+        path = self.path(folder)
+        made = Session(replace(config, run_dir=str(path)), replace(self.workspace, run_dir=path), net)
+        if "data" in self.__dict__ and made.config.data == self.config.data:
+            made.data = self.data
+        return made
+
     def path(self, name: str) -> Path:
         """A file of the run directory."""
         return self.workspace.run_dir / name
