@@ -60,7 +60,7 @@ def other(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(finished / "metrics" / "train.csv", run / "pareto.csv")
     for folder in ("checkpoints", "metrics"):
         (run / folder).mkdir()
-        files = sorted((finished / folder).iterdir())
+        files = sorted(path for path in (finished / folder).iterdir() if path.is_file())
         for file, name in zip(files, [*files[1:], files[0]], strict=True):
             shutil.copy(file, run / folder / name.name)
     return run
