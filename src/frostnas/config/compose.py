@@ -79,11 +79,9 @@ def compose_config(overrides: Sequence[str] = (), config_dir: Path | None = None
 
 def _composed(words: Sequence[str], typed_in: Sequence[str], config_dir: Path | None) -> Config:
     add_groups(config_dir)
-    GlobalHydra.instance().clear()
     try:
         _parsed(words, typed_in)
-        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-            return typed(compose(config_name=CONFIG_NAME, overrides=list(words)))
+        return typed(_by_hydra(words))
     except InputError:
         raise
     except Exception as error:  # all that is read here is the user's, and Hydra raises whatever it stumbles over
@@ -93,10 +91,14 @@ def _composed(words: Sequence[str], typed_in: Sequence[str], config_dir: Path | 
 def chosen(group: str, overrides: Sequence[str], config_dir: Path | None = None) -> str:
     """What a group of overrides that `compose_config` takes comes to: its choice in words, else in experiments."""
     add_groups(config_dir)
+    return str(_by_hydra(for_hydra(overrides), of_hydra=True).hydra.runtime.choices[group])
+
+
+def _by_hydra(words: Sequence[str], *, of_hydra: bool = False) -> DictConfig:
+    """What Hydra makes of overrides. Args: of_hydra: with Hydra's own group."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        composed = compose(config_name=CONFIG_NAME, overrides=for_hydra(overrides), return_hydra_config=True)
-    return str(composed.hydra.runtime.choices[group])
+        return compose(config_name=CONFIG_NAME, overrides=list(words), return_hydra_config=of_hydra)
 
 
 def _parsed(words: Sequence[str], typed_in: Sequence[str]) -> list[Override]:
