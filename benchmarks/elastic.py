@@ -1,15 +1,17 @@
 """A trained network cut to a budget: the search beside the ladder, a rule of thumb and random networks.
 
-    python benchmarks/elastic.py OUT --photos FOLDER --parent RUN [--sizes 48 64 80] [--shares 0.5] [--random 10]
-        [--variance 0] [KEY=VALUE ...]
+    python benchmarks/elastic.py OUT --photos FOLDER --parent RUN [--sizes 48 64 80] [--whole 64] [--shares 0.5]
+        [--ways WAY ...] [--random 10] [--variance 0] [KEY=VALUE ...]
 
 FOLDER holds train/CLASS and test/CLASS, as `transfer.py` makes them (OUT/photos there); RUN is a training of
 EfficientNet-Lite0 on them in floating point (`frostnas train net=efficientnet_lite0 train=transfer train.epochs=0 …`).
-One latency table, one supernet from that parent, which also teaches it. For every share of the parent's latency at the
-largest size, with the same weights and the same training afterwards:
+One latency table (`table=` takes a finished one), one supernet from that parent, which also teaches it. For every share
+of the whole parent's latency at the size `--whole`, left out: the largest, with the same training afterwards:
 
 - `ladder`: the whole parent with the largest images that fit;
 - `thumb`: without the last layer of every stage of three and the last two of four, with the largest images that fit;
+- `thumb-long`: as that, for as many more floating-point epochs as the supernet has, three times over;
+- `thin`: the parent at the size `--whole` with the first of every layer's hidden channels, the most that fit;
 - `random`: networks drawn uniformly within the budget;
 - `found`: the search's, with its finals.
 
@@ -18,7 +20,8 @@ expansion alone, with depth too, with the size of the images too, and trained wi
 test accuracies says what there is to be found. Give parent.kernels=[3] parent.expands=[1.0,0.5] with it.
 
 Cells are kept in OUT/cells.json and not made again. Accuracies are top-1 on the test half in fake-quant, latencies
-those of the table.
+those of the table. Ways are taken in the order given. `--shares` without a number trains the supernet alone; copies of
+OUT then serve several processes.
 """
 
 from __future__ import annotations
@@ -37,18 +40,19 @@ import torch
 from safetensors.torch import save_file
 
 from frostnas import training
-from frostnas.artifacts import write_atomic
+from frostnas.artifacts import NetSpec, div8, write_atomic
 from frostnas.config import BudgetConfig, Config
 from frostnas.config.compose import compose_config
-from frostnas.data import load
+from frostnas.data import Splits, load
 from frostnas.engine import Recipe, Workspace, seed_all, weights_of
 from frostnas.engine.distributed import World
+from frostnas.nets import Net
 from frostnas.pipeline.adaptation import adapted
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import PROFILE, TRAINING
 from frostnas.search.net.budget import Task
 from frostnas.search.net.finals import hold_finals
-from frostnas.search.net.inherit import inherit
+from frostnas.search.net.inherit import inherit, part
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.policy import Sandwich, UniformPaths
 from frostnas.search.net.strategies import evolution, several
@@ -58,6 +62,8 @@ from frostnas.search.spaces.arch import Arch, arch_name
 from transfer_peer import SMALLEST_CROP
 
 NEAR = 0.03  # of a latency
+WAYS = ["ladder", "thumb", "thumb-long", "thin", "random", "found"]
+THINNER = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3, 0.2)  # a `table=` has to hold them: parent.expands of its profiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class Bench:
     def __init__(self, out: Path, config: Config, workspace: Workspace) -> None:
         self.out, self.config, self.workspace = out, config, workspace
         self.session = Session(config, workspace)
-        PROFILE.run(self.session)
+        if config.table is None:
+            PROFILE.run(self.session)
         self.space, self.table = self.session.space, self.session.table
         parent, self.lesson = adapted(self.session, TRAINING)
         assert parent is not None
@@ -91,6 +98,7 @@ class Bench:
         data = self.session.data_to_search
         self.work = Work(recipe, config.search_net, data, workspace, "elastic", World(), self.lesson, parent)
         self.teacher = self.lesson.teacher if self.lesson else None
+        self.sized: dict[int, Splits] = {}
 
     def supernet(self) -> Supernet:
         """The trained supernet; trained once."""
@@ -113,30 +121,67 @@ class Bench:
         inherit(supernet, self.work.parent)
         return supernet
 
-    def cell(self, way: str, share: float, seed: int, arch: Arch, supernet: Supernet) -> Cell:
+    def data(self, size: int) -> Splits:
+        if size not in self.sized:
+            self.sized[size] = load(replace(self.session.config.data, image_size=size), self.session.device)
+        return self.sized[size]
+
+    def cell(self, way: str, share: float, seed: int, arch: Arch, supernet: Supernet, more_epochs: int = 0) -> Cell:
         """``arch`` trained by the recipe of `train` from its weights in ``supernet``."""
         weights = self.out / "start.safetensors"
         save_file(weights_of(supernet.extract(arch)), weights)
-        data = load(replace(self.session.config.data, image_size=arch.size), self.session.device)
-        config = replace(self.session.config, seed=seed)
-        folder = self.out / "trained" / f"{way}-{share}-{seed}-{arch_name(arch)}".replace("|", "_")
+        return self.trained(way, share, seed, arch_name(arch), self.space.decode(arch), weights, more_epochs)
+
+    def trained(
+        self, way: str, share: float, seed: int, name: str, spec: NetSpec, weights: Path, more_epochs: int = 0
+    ) -> Cell:
+        """The network from ``weights`` by the recipe of `train`."""
+        options = self.session.config.train
+        options = replace(options, float_epochs=options.float_epochs + more_epochs)
+        config = replace(self.session.config, seed=seed, train=options)
+        folder = self.out / "trained" / f"{way}-{share}-{seed}-{name}".replace("|", "_")
         place = replace(self.workspace, run_dir=folder)
-        recipe = replace(Recipe.of(config, "train"), head_epochs=0)
-        spec = self.space.decode(arch)
-        result, _ = training.run(recipe, config.train, data, spec, place, "one", start=weights, teacher=self.teacher)
-        top1 = result.fake_quant
-        name, latency_ms = arch_name(arch), self.table.predict_ms(spec)
+        recipe, data = replace(Recipe.of(config, "train"), head_epochs=0), self.data(spec.image_size)
+        result, _ = training.run(recipe, options, data, spec, place, "one", start=weights, teacher=self.teacher)
+        top1, latency_ms = result.fake_quant, self.table.predict_ms(spec)
         return Cell(way, share, seed, name, latency_ms, top1.val, top1.test, result.seconds / 60)
+
+    def thin(self, share: float, seed: int, budget_ms: float, size: int) -> Cell:
+        """The parent with the widest layers, all by the same share, that fit ``budget_ms``."""
+        assert self.work.parent is not None
+        whole = self.space.decode(replace(self.space.largest, size=size))
+        fitting = [made for one in THINNER if self.table.predict_ms(made := thinner(whole, one)) <= budget_ms]
+        spec = fitting[0] if fitting else thinner(whole, THINNER[-1])  # then it is slower than the others
+        net = Net(spec, Recipe.of(self.session.config, "train").scheme)
+        net.load_state_dict(
+            {name: part(self.work.parent.state_dict()[name], value.shape) for name, value in net.state_dict().items()}
+        )
+        weights = self.out / "start.safetensors"
+        save_file(weights_of(net), weights)
+        return self.trained("thin", share, seed, spec.name, spec, weights)
+
+
+def thinner(spec: NetSpec, share: float) -> NetSpec:
+    """All hidden channels times ``share``, rounded to eights."""
+    layers, channels = [], spec.stem.channels
+    for layer in spec.layers:
+        hidden = layer.hidden(channels)
+        if layer.block.expand > 1:
+            block = replace(layer.block, expand=max(8, div8(hidden * share)) * layer.block.expand / hidden)
+            layer = replace(layer, block=block)
+        layers.append(layer)
+        channels = layer.out_channels
+    return replace(spec, name=f"{spec.name} thinner {share:g}", layers=tuple(layers))
 
 
 def cells(path: Path) -> list[Cell]:
     return [Cell(**one) for one in json.loads(path.read_text())] if path.exists() else []
 
 
-def add(path: Path, way: str, share: float, seed: int, arch: Arch, make: Callable[[], Cell]) -> None:
-    """The cell of a network, made if it is not there."""
+def add(path: Path, way: str, share: float, seed: int, name: str | None, make: Callable[[], Cell]) -> None:
+    """The cell of a network, made if it is not there; ``name`` None: the way has one network alone."""
     done = cells(path)
-    if (way, share, seed, arch_name(arch)) in {(one.way, one.share, one.seed, one.network) for one in done}:
+    if any((one.way, one.share, one.seed) == (way, share, seed) and name in (None, one.network) for one in done):
         return
     done.append(cell := make())
     write_atomic(path, json.dumps([asdict(one) for one in done], indent=1).encode())
@@ -156,32 +201,40 @@ def thumb(arch: Arch) -> Arch:
     return replace(arch, stages=tuple(stages))
 
 
-def compare(bench: Bench, shares: list[float], count: int) -> None:
+def compare(bench: Bench, shares: list[float], count: int, whole: int, ways: list[str]) -> None:
     """Every way at every budget."""
-    space, seed, path = bench.space, bench.config.seed, bench.out / "cells.json"
-    supernet, whole_ms = bench.supernet(), bench.table.predict_ms(space.decode(space.largest))
-    scorer, start = bench.work.scorer(supernet), bench.of_parent()
-    population = bench.config.search_net.population
+    space, seed, path, search = bench.space, bench.config.seed, bench.out / "cells.json", bench.config.search_net
+    supernet, start = bench.supernet(), bench.of_parent()
+    whole_ms = bench.table.predict_ms(space.decode(replace(space.largest, size=whole)))
+    short = thumb(space.largest)
+    longer = 3 * (search.float_epochs + search.epochs)
+    fixed = {"ladder": (space.largest, 0), "thumb": (short, 0), "thumb-long": (short, longer)}
     for share in shares:
-        task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, population)
-        for way, arch in (("ladder", space.largest), ("thumb", thumb(space.largest))):
-            fitting = largest_that_fits(task, arch)
-            if fitting is None:
-                print(f"{way}: nothing within {task.budget_ms:.3g} ms", flush=True)
-                continue
-            add(path, way, share, seed, fitting, partial(bench.cell, way, share, seed, fitting, start))
-        began = time.monotonic()
-        pick = evolution(task, lambda archs: [scorer(arch) for arch in archs], bench.config.search_net, seed)
-        found = (
-            hold_finals(bench.work, task, supernet, scorer.scores, pick)[0] if bench.config.search_net.finals else pick
-        )
-        print(
-            f"search: {(time.monotonic() - began) / 60:.1f} minutes, {len(scorer.scores)} networks scored", flush=True
-        )
-        add(path, "found", share, seed, found.arch, partial(bench.cell, "found", share, seed, found.arch, supernet))
-        rng = random.Random(seed)
-        for arch in several(partial(task.draw, task.window(), rng), count, set()):
-            add(path, "random", share, seed, arch, partial(bench.cell, "random", share, seed, arch, supernet))
+        task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, search.population)
+        for way in ways:
+            kept = partial(add, path, way, share, seed)
+            if way in fixed:
+                arch, more = fixed[way]
+                if (fitting := largest_that_fits(task, arch)) is not None:
+                    kept(arch_name(fitting), partial(bench.cell, way, share, seed, fitting, start, more))
+            elif way == "thin":
+                kept(None, partial(bench.thin, share, seed, task.budget_ms, whole))
+            elif way == "found":
+                found = searched(bench, task, supernet)
+                kept(arch_name(found), partial(bench.cell, way, share, seed, found, supernet))
+            else:
+                for arch in several(partial(task.draw, task.window(), random.Random(seed)), count, set()):
+                    kept(arch_name(arch), partial(bench.cell, way, share, seed, arch, supernet))
+
+
+def searched(bench: Bench, task: Task, supernet: Supernet) -> Arch:
+    """The network that `search-net` picks, with its finals."""
+    scorer, search, began = bench.work.scorer(supernet), bench.config.search_net, time.monotonic()
+    pick = evolution(task, lambda archs: [scorer(arch) for arch in archs], search, bench.config.seed)
+    if search.finals:
+        pick = hold_finals(bench.work, task, supernet, scorer.scores, pick)[0]
+    print(f"search: {(time.monotonic() - began) / 60:.1f} minutes, {len(scorer.scores)} networks scored", flush=True)
+    return pick.arch
 
 
 def drawn(bench: Bench, task: Task, count: int, free: str) -> Iterator[Arch]:
@@ -208,7 +261,7 @@ def variance(bench: Bench, share: float, count: int) -> None:
     for free in ("kernel", "depth", "size"):
         for arch in drawn(bench, task, count, free):
             for seed in (0, 1):
-                add(path, free, share, seed, arch, partial(bench.cell, free, share, seed, arch, supernet))
+                add(path, free, share, seed, arch_name(arch), partial(bench.cell, free, share, seed, arch, supernet))
         own = [one for one in cells(path) if one.way == free and one.share == share]
         means = [mean(one.test for one in own if one.network == name) for name in {one.network for one in own}]
         pairs = [[one.test for one in own if one.network == name] for name in {one.network for one in own}]
@@ -234,7 +287,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--parent", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[48, 64, 80])
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--whole", type=int, help="pixels, one of --sizes")
+    parser.add_argument("--shares", type=float, nargs="*", default=[0.5])
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--random", type=int, default=10)
     parser.add_argument("--variance", type=int, default=0)
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
@@ -263,7 +318,7 @@ def main() -> None:
             for share in given.shares:
                 variance(bench, share, given.variance)
         else:
-            compare(bench, given.shares, given.random)
+            compare(bench, given.shares, given.random, given.whole or max(given.sizes), given.ways)
     print(table(cells(out / "cells.json")))
 
 

@@ -92,10 +92,11 @@ class Crops:
 
 
 def fine_tune(crops: Crops, model: nn.Module, recipe: Recipe, seed: int) -> None:
-    """All layers together, cosine after a short warm-up, in channels_last."""
+    """All layers together, cosine after a short warm-up, in channels_last; on CUDA where there is one."""
     random.seed(seed)  # of the package's own layers
     torch.manual_seed(seed)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     make = {
         "sgd": lambda parameters: torch.optim.SGD(
             parameters, lr=recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
@@ -117,15 +118,15 @@ def fine_tune(crops: Crops, model: nn.Module, recipe: Recipe, seed: int) -> None
     for epoch in range(recipe.epochs):
         losses = []
         for pixels, labels in crops.batches(recipe.batch_size):
-            logits = model(pixels.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            logits = model(pixels.to(device, memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
         print(f"  torch: epoch {epoch + 1} of {recipe.epochs}, loss {np.mean(losses):.3f}", flush=True)
-    model.eval()
+    model.cpu().eval()
 
 
 @torch.no_grad()

@@ -197,6 +197,30 @@ def test_streamed_augmentation_is_distributed_as_that_in_memory(tmp_path: Path, 
     assert ((spread / other - 1).abs() < 0.25).all()
 
 
+def test_crops_are_of_the_whole_of_a_wide_picture(tmp_path: Path) -> None:
+    across = np.repeat(np.linspace(40, 250, 96, dtype=np.uint8)[None, :, None], 32, axis=0)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(200):
+            Image.fromarray(np.repeat(across, 3, axis=2)).save(tmp_path / name / f"{number}.png")
+    drawn = []
+    for size in (1024, 0):
+        images = read(tmp_path, in_memory_mb=size, workers=0, image_size=32, augment=AugmentConfig(crop=0.1)).train
+        pixels = torch.cat([pixels for pixels, _ in images.batches(80, seed=0, augment=True)])
+        drawn.append(pixels[:, 1].mean((1, 2)))  # says where in the picture it was
+        plain, square = (
+            next(read(tmp_path, in_memory_mb=size, workers=0, augment=AugmentConfig(crop=crop)).train.batches(80))[0]
+            for crop in (0.1, 1.0)
+        )
+        assert (plain - square).abs().mean() < 0.02  # not augmented it is the central square
+    resident, streamed = drawn
+    third = (plain.max() - plain.min()) / 2  # the square is a third of the picture
+    for one in drawn:
+        assert one.max() - one.min() > 3 * third
+    assert abs(resident.mean() - streamed.mean()) < 5 * resident.std() / len(resident) ** 0.5
+    assert abs(resident.std() / streamed.std() - 1) < 0.25
+
+
 def test_parts_of_a_streamed_batch_make_up_the_whole(tmp_path: Path) -> None:
     write_images(tmp_path / "a", 8, seed=1)
     write_images(tmp_path / "b", 8, seed=2)

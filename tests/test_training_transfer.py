@@ -118,7 +118,7 @@ def test_where_post_training_quantization_loses_little_there_are_no_quantized_ep
 
 def test_where_it_loses_more_they_follow_and_the_weights_are_as_they_were(tmp_path: Path, data: Splits) -> None:
     trainer = trainer_of(replace(TRAIN, max_ptq_loss=0.003, calibration_batches=2))
-    trainer.best.offer(1.0, 1, False, trainer.model)  # no quantized network of fresh weights comes near
+    trainer.best.offer(1.0, 10, 1, False, trainer.model)  # no quantized network of fresh weights comes near
     trainer.progress.epoch = 2
     before = {name: one.clone() for name, one in trainer.model.state_dict().items()}
     with Workspace.open(tmp_path, quiet=True) as workspace:

@@ -97,6 +97,13 @@ def fit(picture: Bytes, size: int) -> Bytes:
     return np.asarray(square)
 
 
+def squeezed(picture: Bytes, size: int) -> Bytes:
+    """All of uint8 (H, W, 3), its sides resized apart, as (size, size, 3)."""
+    if picture.shape[:2] == (size, size):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR))
+
+
 def normalised(
     pictures: Bytes, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> npt.NDArray[np.float32]:

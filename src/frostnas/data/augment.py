@@ -14,35 +14,46 @@ CROP_ASPECT = 4 / 3  # widest and, inverted, narrowest crop
 ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), 10 / 3  # random erasing, as published
 
 
-def augment_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
+def augment_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor, aspects: Tensor | None = None) -> Tensor:
     """Crop, turn, resize, move and mirror each image by its own random amounts; what comes into view is black.
 
     Args:
         pixels: float32 (B, 3, S, S) in 0..1.
         noise: float32 (9, B), uniform in 0..1, on the CPU.
+        aspects: float32 (B,), on the CPU: widths over heights that the images had before they became squares.
     """
     if not (config.flip or config.shift or config.rotate or config.scale or config.crop < 1):
         return pixels
     signed = noise * 2 - 1
     angle = signed[0] * math.radians(config.rotate)
     zoom = 1 / (1 + signed[1] * config.scale)
-    extent, centre = crop_boxes(noise[5:], config.crop)
+    extent, centre = crop_boxes(noise[5:], config.crop, aspects)
     inside = 1 - 1 / pixels.shape[-1]  # beyond the outermost pixels' centres black would blend in
     shift = centre * inside + signed[2:4] * 2 * config.shift  # the grid spans -1..1
     mirrored = torch.where(noise[4] < 0.5, -1.0, 1.0) if config.flip else torch.ones(len(pixels))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     across = [extent[0] * cos * mirrored, -extent[0] * sin, shift[0]]
     down = [extent[1] * sin * mirrored, extent[1] * cos, shift[1]]
-    theta = torch.stack([*across, *down], dim=1).view(-1, 2, 3).to(pixels.device, non_blocking=True)
-    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    return _seen_by(torch.stack([*across, *down], dim=1), pixels)
+
+
+def central_squares(pixels: Tensor, aspects: Tensor) -> Tensor:
+    """Of images (B, 3, S, S) that were squeezed from ``aspects`` (B,), on the CPU, widths over heights."""
+    wide, none = aspects.clamp(min=1), torch.zeros_like(aspects)
+    return _seen_by(torch.stack([1 / wide, none, none, none, aspects / wide, none], dim=1), pixels)
+
+
+def _seen_by(theta: Tensor, pixels: Tensor) -> Tensor:
+    """``pixels`` under the affine maps (B, 6)."""
+    grid = F.affine_grid(theta.view(-1, 2, 3).to(pixels.device, non_blocking=True), list(pixels.shape), False)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def crop_boxes(noise: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
-    """Width and height as shares of the side, and centres in -1..1, (2, B) each, from uniform noise (4, B)."""
+def crop_boxes(noise: Tensor, smallest: float, aspects: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Width and height as shares of the sides, and centres in -1..1, (2, B) each, from uniform noise (4, B)."""
     if smallest >= 1:
         return torch.ones_like(noise[:2]), torch.zeros_like(noise[:2])
-    return _boxes(noise, (smallest, 1.0), CROP_ASPECT)
+    return _boxes(noise, (smallest, 1.0), CROP_ASPECT, aspects)
 
 
 def erase_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
@@ -67,9 +78,13 @@ def erase_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
     return pixels
 
 
-def _boxes(noise: Tensor, area: tuple[float, float], aspect: float) -> tuple[Tensor, Tensor]:
-    """Extents as shares of the side and centres in -1..1, (2, B) each, of boxes inside the image."""
+def _boxes(
+    noise: Tensor, area: tuple[float, float], aspect: float, aspects: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Extents as shares of the sides and centres in -1..1, (2, B) each, of boxes inside images of ``aspects``."""
     ratio = torch.exp((noise[1] * 2 - 1) * math.log(aspect))
+    if aspects is not None:
+        ratio = ratio / aspects
     largest = torch.minimum(ratio, 1 / ratio).clamp(max=area[1])  # of this ratio, inside the image
     smallest = largest.clamp(max=area[0])
     size = smallest + noise[0] * (largest - smallest)

@@ -16,7 +16,7 @@ from frostnas.config import DataConfig
 from frostnas.data.folder import shown_classes
 from frostnas.data.images import Images, Splits
 from frostnas.data.memory import MemoryImages
-from frostnas.data.pictures import Pictures, fit_all
+from frostnas.data.pictures import Pictures, fit_all, squeeze_all
 from frostnas.data.split import Indices
 from frostnas.data.streamed import StreamedImages
 
@@ -58,6 +58,10 @@ class Builder:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
         if len(pictures) * 3 * kept**2 <= config.in_memory_mb * 2**20:
+            if train and config.augment.crop < 1:  # parts of the whole picture, as when it is streamed
+                whole, aspects = squeeze_all(pictures, indices.tolist(), kept, config.workers)
+                made = self.memory(torch.from_numpy(whole), chosen)
+                return replace(made, largest=side, aspects=torch.from_numpy(aspects))
             pixels = torch.from_numpy(fit_all(pictures, indices.tolist(), kept, config.workers))
             return replace(self.memory(pixels, chosen), largest=side)
         log.info("%d images of %d pixels are streamed by %d workers", len(indices), side, config.workers)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig
-from frostnas.data.augment import augment_batch, erase_batch
+from frostnas.data.augment import augment_batch, central_squares, erase_batch
 from frostnas.data.images import WHOLE, Batch, Part, batch_indices, derived_seed, slots_of
 from frostnas.data.normalise import Normalise
 from frostnas.data.operations import RandAugment
@@ -31,6 +31,8 @@ class MemoryImages:
     augment: AugmentConfig
     largest: int | None = None
     """Side of the largest batches that the pixels have the detail of; None for their own."""
+    aspects: Tensor | None = None
+    """float32 (N,), on the CPU: the pixels are whole pictures of these widths over heights, squeezed into squares."""
 
     @property
     def side(self) -> int:
@@ -41,7 +43,8 @@ class MemoryImages:
 
     def subset(self, indices: Tensor) -> MemoryImages:
         where = indices.to(self.pixels.device)
-        return replace(self, pixels=self.pixels[where], labels=self.labels[where])
+        aspects = self.aspects[indices.cpu()] if self.aspects is not None else None
+        return replace(self, pixels=self.pixels[where], labels=self.labels[where], aspects=aspects)
 
     def batches(
         self,
@@ -58,15 +61,17 @@ class MemoryImages:
         plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)
         for number in range(skip, len(plan)):
             slots = slots_of(len(plan[number]), part)
-            where = plan[number][slots.start : slots.stop : slots.step].to(self.pixels.device)
-            pixels = self.pixels[where]
+            chosen = plan[number][slots.start : slots.stop : slots.step]
+            where = chosen.to(self.pixels.device)
+            pixels, aspects = self.pixels[where], self.aspects[chosen] if self.aspects is not None else None
             if augment:
-                pixels = self._augmented(pixels, len(plan[number]), derived_seed(seed or 0, number), slots)
+                pixels = self._augmented(pixels, aspects, len(plan[number]), derived_seed(seed or 0, number), slots)
             else:
                 pixels = pixels.float() / 255
+                pixels = pixels if aspects is None else central_squares(pixels, aspects)
             yield normalise(resized(pixels, size or self.format.image_size)), self.labels[where]
 
-    def _augmented(self, pixels: Tensor, batch: int, seed: int, slots: range) -> Tensor:
+    def _augmented(self, pixels: Tensor, aspects: Tensor | None, batch: int, seed: int, slots: range) -> Tensor:
         """float32 in 0..1; noise is drawn for the whole batch, so that every part gets its own of it."""
         config = self.augment
         if config.randaugment:
@@ -75,5 +80,6 @@ class MemoryImages:
                 [operations(one, derived_seed(seed, slot)) for one, slot in zip(pixels, slots, strict=True)]
             )
         noise = torch.Generator().manual_seed(seed)
-        moved = augment_batch(pixels.float() / 255, config, torch.rand(9, batch, generator=noise)[:, list(slots)])
+        own = torch.rand(9, batch, generator=noise)[:, list(slots)]
+        moved = augment_batch(pixels.float() / 255, config, own, aspects)
         return erase_batch(moved, config, torch.rand(6, batch, generator=noise)[:, list(slots)])

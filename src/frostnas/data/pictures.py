@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from frostnas.artifacts import Reading
 from frostnas.data.walk import shown
-from frostnas.picture import Bytes, fit, read_picture
+from frostnas.picture import Bytes, fit, read_picture, squeezed
+
+Floats = npt.NDArray[np.float32]
 
 
 class PictureError(RuntimeError):
@@ -66,11 +69,25 @@ class FilePictures:
 
 def fit_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> Bytes:
     """The central squares of many pictures as uint8 (N, 3, S, S), read by ``workers`` threads."""
+    return _all(fit, pictures, indices, size, workers)[0]
+
+
+def squeeze_all(pictures: Pictures, indices: Sequence[int], size: int, workers: int) -> tuple[Bytes, Floats]:
+    """Many whole pictures squeezed into squares, uint8 (N, 3, S, S), and their width over height, float32 (N,)."""
+    return _all(squeezed, pictures, indices, size, workers)
+
+
+def _all(
+    to_square: Callable[[Bytes, int], Bytes], pictures: Pictures, indices: Sequence[int], size: int, workers: int
+) -> tuple[Bytes, Floats]:
     pixels = np.empty((len(indices), 3, size, size), np.uint8)
+    aspects = np.empty(len(indices), np.float32)
 
     def place(slot: int) -> None:
-        pixels[slot] = fit(pictures.picture(indices[slot]), size).transpose(2, 0, 1)
+        picture = pictures.picture(indices[slot])
+        pixels[slot] = to_square(picture, size).transpose(2, 0, 1)
+        aspects[slot] = picture.shape[1] / picture.shape[0]
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         list(pool.map(place, range(len(indices))))
-    return pixels
+    return pixels, aspects

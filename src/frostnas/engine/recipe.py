@@ -89,13 +89,16 @@ class Recipe:
         """The phases that have epochs, in order.
 
         The schedule restarts when fake-quant goes on (StatAssist, section 4); frozen epochs end the same schedule.
-        In floating point the quantizers observe, so that their ranges are primed when they begin to round.
+        At the end of floating point the quantizers observe, so that their ranges are primed when they begin to round:
+        in the last epoch, or in a search in all of them, since a step reaches some of its candidates only.
         """
         frozen = min(self.frozen_epochs, self.epochs)
         moving = self.epochs - frozen
+        unseen = max(0, self.float_epochs - 1) if self.key == "train" else 0
         every = (
-            Phase("head", QuantState.OBSERVE, self.head_epochs, 0, self.head_epochs, head=True),
-            Phase("float", QuantState.OBSERVE, self.float_epochs, 0, self.float_epochs),
+            Phase("head", QuantState.FLOAT, self.head_epochs, 0, self.head_epochs, head=True),
+            Phase("float", QuantState.FLOAT, unseen, 0, self.float_epochs),
+            Phase("float", QuantState.OBSERVE, self.float_epochs - unseen, unseen, self.float_epochs),
             Phase("qat", QuantState.FAKE, moving, 0, self.epochs, self.qat_lr),
             Phase("frozen", QuantState.FROZEN, frozen, moving, self.epochs, self.qat_lr),
         )

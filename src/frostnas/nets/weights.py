@@ -22,6 +22,8 @@ from frostnas.nets.state_dicts import differences, first_of, read_state_dict
 from frostnas.nets.state_files import stated_source
 from frostnas.nets.zoo import zoo_entries, zoo_family
 
+NEW_CLASSIFIER_STD = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -91,7 +93,8 @@ def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool 
 
     Args:
         given: a path, `torchvision:NAME` or `timm:NAME`, or what `read_weights` gave.
-        new_classifier: a classifier of another number of classes stays as it is, instead of being an error.
+        new_classifier: a classifier of another number of classes starts anew, close to zero so that it does not throw
+            a trained trunk about in its first steps, instead of being an error.
 
     Raises:
         InputError: the weights cannot be read, or are another network's; ``net`` is as it was.
@@ -114,6 +117,8 @@ def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool 
     if problems:
         raise InputError(f"{weights.label}: not a {net.spec.name}: {first_of(problems)}; {_looks_like(weights)}")
     with torch.no_grad():
+        for name in (name for name in classifier if name in left_out):
+            own[name].normal_(0, NEW_CLASSIFIER_STD) if own[name].dim() > 1 else own[name].zero_()
         for ours, name in taken.items():
             own[ours].copy_(content[name].reshape(own[ours].shape))
     source = weights.source(zoo_family(net.spec))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -12,19 +13,33 @@ LITTLE = 0.05
 
 @dataclass
 class Best:
-    """The network that is kept: the best so far by validation accuracy."""
+    """The network that is kept: the last that validation images cannot tell from the best.
+
+    Few images say little of two epochs that differ by less than a standard error; the later one has learnt longer, at a
+    lower rate.
+    """
 
     top1: float = -1.0
     epoch: int = -1
     quantized: bool = False
+    highest: float = -1.0
+    """Validation top-1 of the best epoch so far of this kind."""
     last: float = -1.0
     """Validation top-1 after the latest epoch."""
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def offer(self, top1: float, epoch: int, quantized: bool, model: nn.Module) -> None:
-        """Keep ``model`` if it is at least as good; a quantized network beats every one trained in floating point."""
+    def offer(self, top1: float, images: int, epoch: int, quantized: bool, model: nn.Module) -> None:
+        """Keep ``model`` if it is not worse; a quantized network beats every one trained in floating point.
+
+        Args:
+            top1: on so many validation ``images``.
+        """
         self.last = top1
-        if (quantized, top1) >= (self.quantized, self.top1):
+        if self.quantized and not quantized:
+            return
+        self.highest = max(top1, self.highest) if quantized == self.quantized else top1
+        error = math.sqrt(self.highest * (1 - self.highest) / images)
+        if top1 >= self.highest - error or quantized != self.quantized:
             weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
             self.top1, self.epoch, self.quantized, self.weights = top1, epoch, quantized, weights
 

@@ -41,8 +41,8 @@ def run(
     """Train ``net`` and return its result and weights; goes on where an interrupted run of the same kind stopped.
 
     Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
-    kept is the best by fake-quant top-1 on the validation split. Without fake-quantized epochs it is the best in
-    floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
+    kept is the last that the validation split cannot tell from the best by fake-quant top-1 (`Best`). Without
+    fake-quantized epochs that is by floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
     the quantizers off. Processes started by torchrun share every batch.
 
     Args:
@@ -147,7 +147,7 @@ def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -
             train_epoch(trainer, data, bar, saver)
             phase = trainer.phase
             val_top1 = shared_top1(trainer, data.val)
-            trainer.best.offer(val_top1, progress.epoch, phase.state.quantizes, trainer.evaluated)
+            trainer.best.offer(val_top1, len(data.val), progress.epoch, phase.state.quantizes, trainer.evaluated)
             figures = {"train_loss": progress.loss, "train_top1": progress.top1, "val_top1": val_top1}
             when: dict[str, Any] = {"epoch": progress.epoch + 1, "phase": phase.name}
             metrics.row(**when, lr=trainer.lr, **figures)
