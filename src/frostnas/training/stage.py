@@ -42,8 +42,8 @@ def run(
 
     Phases: StatAssist in floating point, quantization-aware training with GradBoost, then fixed ranges. The network
     kept is the last that the validation split cannot tell from the best by fake-quant top-1 (`Best`). Without
-    fake-quantized epochs that is by floating point, and its ranges are calibrated after training. Its FP32 accuracy is that of the same weights with
-    the quantizers off. Processes started by torchrun share every batch.
+    fake-quantized epochs that is by floating point, and its ranges are calibrated after training. Its FP32 accuracy is
+    that of the same weights with the quantizers off. Processes started by torchrun share every batch.
 
     Args:
         options: what the recipe does not say; of what both say the recipe counts.
