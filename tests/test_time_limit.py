@@ -12,6 +12,7 @@ from frostnas.artifacts.plan import Plan, StagePlan
 from frostnas.cli.failure import leave
 from frostnas.config import Config
 from frostnas.config.compose import compose_config, read_stored
+from frostnas.data.streamed import StreamedImages
 from frostnas.engine import Workspace
 from frostnas.errors import USABLE, InputError
 from frostnas.nets import zoo_names
@@ -74,6 +75,14 @@ def test_settings_of_a_begun_stage_are_taken_up_again_and_those_for_another_conf
         assert other.left() == ["profile-latency", "train"]
     stored = read_stored(tmp_path / "config.yaml", Config)
     assert stored.train.epochs == 7 and stored.time_limit is None
+
+
+def test_images_beyond_half_of_the_memory_limit_are_streamed(tmp_path: Path) -> None:
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        for limit, most in (("2MiB", 1), ("64GiB", Config().data.in_memory_mb)):
+            session = Session(compose_config([f"memory_limit={limit}", "data.image_size=32"]), workspace)
+            assert session.config.data.in_memory_mb == most
+            assert isinstance(session.data.train, StreamedImages) == (limit == "2MiB")
 
 
 def test_the_networks_that_are_tried_early_are_of_the_zoo() -> None:

@@ -27,11 +27,13 @@ from frostnas.artifacts import (
     sha256_of,
 )
 from frostnas.config import Config
+from frostnas.config.limits import bytes_of_limit
 from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.data.comparison import other_images
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
+from frostnas.engine.memory import free_bytes
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
 from frostnas.nets.weights import identity
@@ -72,7 +74,7 @@ class Session:
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.given = config
         config = with_sizes(config if net is not None else taught_by_parent(config, workspace.run_dir))
-        config = _fitted(config)
+        config = _streaming(_fitted(config))
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
         self._net = net
@@ -327,6 +329,15 @@ def _fitted(config: Config) -> Config:
     network = fitted(config.space.network, size)
     search = replace(search, proxy=fitted_proxy(search.proxy, size))
     return replace(config, space=replace(config.space, network=network), search_block=search)
+
+
+def _streaming(config: Config) -> Config:
+    """With images in memory up to half of `memory_limit`; a data set that is larger is streamed."""
+    device = pick_device(config.device)
+    limit = bytes_of_limit("memory_limit", config.memory_limit, free_bytes(device))
+    if limit is None or config.data.in_memory_mb <= (most := limit // 2**21):
+        return config
+    return replace(config, data=replace(config.data, in_memory_mb=most))
 
 
 def _checked(block: BlockSpec, path: Path) -> BlockSpec:
