@@ -10,11 +10,13 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from frostnas.artifacts import ExportReport, LadderResult, Rung, TrainResult, load
+from frostnas.artifacts.plan import Plan
 from frostnas.config.compose import compose_config
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
+from frostnas.pipeline.planning import PLAN
 from frostnas.report.grids import artifact_grids
 from frostnas.report.ladder_plot import ladder_figure, save_ladder_plot
 
@@ -71,6 +73,16 @@ def test_every_size_is_trained_exported_and_measured(folder: Path) -> None:
     fp32, int8 = (np.asarray(line.get_xydata()).tolist() for line in ladder_figure(result).axes[0].lines)
     assert fp32 == [[one.latency_ms, 100 * one.top1_fp32] for one in result.rungs]
     assert int8 == [[one.latency_ms, 100 * one.top1] for one in result.rungs]
+
+
+@pytest.mark.slow
+def test_sizes_share_a_time_limit_by_their_pixels(tmp_path: Path) -> None:
+    climbed(tmp_path, "time_limit=1h")
+    small, large = (load(tmp_path / "sizes" / size / PLAN, Plan).value for size in ("8", "16"))
+    assert small.limit_s == pytest.approx(3600 / 5, abs=5)
+    assert large.limit_s is not None and 2800 < large.limit_s < 3600  # what the small one left, too
+    for plan in (small, large):
+        assert [(one.name, one.taken_s is not None) for one in plan.stages] == [("train", True), ("export", True)]
 
 
 def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder: Path) -> None:

@@ -20,7 +20,7 @@ from frostnas.pipeline import LADDER, Session
 from frostnas.pipeline.chain import begin_plan, planned_of
 from frostnas.pipeline.early import NAMES, say_what_stands, usable
 from frostnas.pipeline.planning import PLAN, Planned
-from frostnas.pipeline.stages import PROFILE, TRAINING
+from frostnas.pipeline.stages import EXPORTING, PROFILE, TRAINING
 from tests.in_process import SHORT, done, write_photos
 from tests.made_run import make_run
 from tests.tiny import TINY
@@ -100,10 +100,11 @@ def test_a_limit_that_nothing_fits_is_refused_with_what_would(tmp_path: Path) ->
 def test_a_stage_that_keeps_to_no_limit_says_so(tmp_path: Path) -> None:
     with Workspace.open(tmp_path, quiet=True) as workspace:
         session = Session(compose_config(["time_limit=10m"]), workspace)
-        assert begin_plan(session, [LADDER]) is None
+        assert begin_plan(session, [LADDER]) is None  # its sizes are planned one by one
+        assert begin_plan(session, [EXPORTING]) is None
         with pytest.raises(InputError, match="--plan: ladder cannot be planned yet"):
             planned_of(session, [LADDER])
-    assert "warning: time_limit=10m: ladder keeps to none" in (tmp_path / "frostnas.log").read_text()
+    assert "warning: time_limit=10m: export keeps to none" in (tmp_path / "frostnas.log").read_text()
 
 
 @pytest.mark.slow

@@ -64,8 +64,8 @@ class Config:
     """For the whole command, such as 90s, 45m or 2h: settings are chosen between the floors of `plan` and their own
     values so that it ends in time; null for no limit."""
     memory_limit: str = place("80%")
-    """What may be held, such as 6GB, or a share of what is free: images beyond half of it are streamed, and in a planned
-    command batches go in parts to keep to it."""
+    """What may be held, such as 6GB, or a share of what is free: images beyond half of it are streamed, and in a
+    planned command batches go in parts to keep to it."""
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     parent: ParentConfig = field(default_factory=ParentConfig)

@@ -104,7 +104,7 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
     """
     chosen = [stage.name for stage in stages if stage.name in plan.GROUPS]
     if session.config.time_limit is None or not chosen or launched().size > 1:
-        if session.config.time_limit is not None:
+        if session.config.time_limit is not None and stages[0].name not in plan.SHARING:
             what = "several processes keep" if chosen else f"{stages[0].name} keeps"
             session.workspace.say(f"warning: time_limit={session.config.time_limit}: {what} to none")
         if any(stage in (PROFILE, SEARCH_NET) for stage in stages):

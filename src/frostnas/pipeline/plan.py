@@ -16,6 +16,8 @@ SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-late
 STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
 GROUPS = {SEARCH_BLOCK: "search_block", PROFILE: "latency", SEARCH_NET: "search_net", TRAIN: "train"}
 """Stage -> config group of the settings that a plan chooses."""
+SHARING = ("ladder",)
+"""Stages that hand their time on to planned commands below them."""
 SHARES = 64
 """Steps between floors and ceilings."""
 Seconds = Callable[[str, Config], float]
