@@ -2,12 +2,12 @@
 
 bash takes a line apart (globs, loops, `&&`), what it would start is run here: frostnas in this process with settings
 appended that make its work small, torchrun as it is. The board is an sshd of our own. Programs that are not run are
-named, with the reason, and so are pages that nobody has tried yet. The tutorial and the
-`--help` examples are run by their own tests.
+named, with the reason. The tutorial and the `--help` examples are run by their own tests.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,15 +59,6 @@ NOT_RUN = {
 BEFORE = {"docs/latency-targets.md": "frostnas search-block run_dir=runs/photos data=imagefolder data.root=photos"}
 """What the reader has done when a page begins."""
 RUN_ELSEWHERE = "docs/folder-to-model.md"  # test_docs_folder
-NOT_TRIED = {
-    "README.md",
-    "docs/latency-targets.md",
-    "docs/limits.md",
-    "docs/network-search.md",
-    "docs/raspberry-pi.md",
-    "docs/several-gpus.md",
-    "docs/sweeps.md",
-}
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
 RECORD = 'command_not_found_handle() { printf "%s\\n" "$#" "$@" >&3; }'
 GROUP: Any = typer.main.get_command(app)  # typer may carry a click of its own
@@ -141,7 +132,7 @@ def small(words: list[str], board: dict[str, str]) -> list[str]:
 def execute(words: list[str], board: dict[str, str]) -> None:
     program, *rest = words
     if program == "frostnas":
-        done(*small(rest, board))
+        print(f"$ {shlex.join(words)}\n{done(*small(rest, board))}")
     elif program == "torchrun":
         *launcher, _, module = rest[: rest.index("frostnas") + 1]
         two = [word.replace("per-node=4", "per-node=2") for word in launcher]
@@ -159,11 +150,7 @@ def execute(words: list[str], board: dict[str, str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.skip("was not tried yet") if page in NOT_TRIED else ())
-        for page in PAGES
-        if page != RUN_ELSEWHERE and "frostnas " in "\n".join(lines_of(page))
-    ],
+    [page for page in PAGES if page != RUN_ELSEWHERE and "frostnas " in "\n".join(lines_of(page))],
 )
 def test_every_command_of_a_page_works(page: str, reader: Path, board: dict[str, str]) -> None:
     for line in lines_of(page):
