@@ -36,6 +36,7 @@ from tests.tiny import TINY
 
 SMALL = [
     *(word for word in TINY if not word.startswith("data.")),
+    "space.network.fit=false",
     "data.image_size=16",
     "search_block.batch_size=16",
     "search_net.batch_size=16",

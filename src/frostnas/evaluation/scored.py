@@ -34,7 +34,7 @@ def to_score(
     """The images for a file that lies in ``folder``.
 
     With the `train.json` of a run there they are its own test split, or those of ``others``: the test split where there
-    is one, else all. Without a `train.json` nothing is known of the training, and the data are split as the config says.
+    is one, else all. Without a `train.json` nothing is known of the training: the data are split as the config says.
 
     Args:
         expected: what the file was trained with.
