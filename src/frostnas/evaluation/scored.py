@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from frostnas.artifacts import ExportReport, ImageFormat, SplitRecord, TrainResult, load, sha256_of
-from frostnas.config import DataConfig, DataName
+from frostnas.config import DataConfig
 from frostnas.config.compose import read_stored
+from frostnas.config.data import NO_FOLDER
 from frostnas.config.yaml_files import SETTINGS
 from frostnas.data.held_out import HeldOut, held_out
 from frostnas.data.identity import TEST, held_out_changes
 from frostnas.errors import InputError
 
 TRAIN, EXPORT = "train.json", "export.json"  # in the run directory
-NO_FOLDER = (DataName.digits, DataName.hard_digits)
 
 
 @dataclass(frozen=True)
