@@ -142,8 +142,9 @@ def execute(words: list[str], board: dict[str, str]) -> None:
     elif words == ["python3", "agent.py"]:
         with zipfile.ZipFile("bundle.zip") as bundle:
             bundle.extractall("there")
-        subprocess.run([sys.executable, "agent.py"], cwd="there", check=True)
-        shutil.copy("there/results.json", "results.json")
+        (agent,) = Path("there").rglob("agent.py")
+        subprocess.run([sys.executable, agent.name], cwd=agent.parent, check=True)
+        shutil.copy(agent.with_name("results.json"), "results.json")
     else:
         assert program in NOT_RUN or words[:2] == ["python3", "-m"], words
 
