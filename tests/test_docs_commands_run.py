@@ -44,6 +44,8 @@ SMALL = [
     "train.float_epochs=1",
     "train.epochs=1",
     "train.frozen_epochs=0",
+    "parent.epochs=1",
+    "search_net.final_epochs=1",
     "export.min_agreement=0.5",
     "export.max_top1_drop=1",
 ]
