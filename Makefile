@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPREAD := -n 2 --dist loadfile  # tests are one-threaded; more processes want more memory
 
 .PHONY: help install demo check test test-all test-arm bench docs docs-links fmt clean
 
@@ -26,7 +27,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 test: check  ## linters, types, import contract and the quick tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-all: check  ## the same with the slow tests
 	$(BIN)/python -m pytest -m 'not arm'

@@ -19,6 +19,7 @@ from frostnas.artifacts import (
     ParetoRow,
     Provenance,
     StemSpec,
+    TrainResult,
     Workload,
     csv_of,
     div8,
@@ -70,9 +71,11 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
         load(path, NetResult)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+def test_of_a_missing_file_the_command_is_named_that_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; `frostnas search-net` writes it"):
         load(tmp_path / "net.json", NetResult)
+    with pytest.raises(InputError, match="no such file; `frostnas train` writes it"):
+        load(tmp_path / "train.json", TrainResult)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

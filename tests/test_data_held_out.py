@@ -56,3 +56,11 @@ def test_training_images_alone_hold_nothing_out(tmp_path: Path) -> None:
     write_images(tmp_path / "train" / "a", 3)
     with pytest.raises(InputError, match="has train alone; expected val or test"):
         held_out(DataConfig(name=DataName.imagefolder, root=str(tmp_path), image_size=8), FORMAT)
+
+
+@pytest.mark.parametrize("name", ["digits", "hard_digits"])
+def test_a_folder_that_is_named_for_data_without_one_is_refused(name: str) -> None:
+    config = DataConfig(name=DataName(name), root="photos")
+    for read in (lambda: load(config, torch.device("cpu")), lambda: held_out(config, FORMAT)):
+        with pytest.raises(InputError, match=f"data.root=photos: data={name} .* expected data=imagefolder"):
+            read()

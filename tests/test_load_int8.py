@@ -1,7 +1,9 @@
-"""`frostnas.load_int8`: an exported file as a callable with its classes and preprocessing, without torch."""
+"""An exported file in a program of one's own, without torch: `load_int8` makes a callable with its classes and
+preprocessing of it, `evaluate` scores it on labelled images."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,24 @@ import sys, frostnas
 model = frostnas.load_int8({str(run_dir)!r})
 assert model(model.preprocess({str(run_dir / "white.png")!r})).shape == (1, 2)
 assert not {{"torch", "hydra", "pandas"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_it_is_scored_on_labelled_images_without_torch(run_dir: Path) -> None:
+    for label, picture in (("dark", "black"), ("light", "white"), ("light", "black")):
+        folder = run_dir / "photos" / "val" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{picture}.png").write_bytes((run_dir / f"{picture}.png").read_bytes())
+    shutil.copytree(run_dir / "photos" / "val", run_dir / "photos" / "train")
+    code = f"""
+import sys, frostnas
+config = frostnas.compose_config(["data=imagefolder", "data.root={run_dir / "photos"}", "latency.rounds=2"])
+found = frostnas.evaluate(config, {str(run_dir / "model.int8.onnx")!r})
+assert (found.images, found.top1, found.confusion) == (3, 2 / 3, ((1, 0), (1, 1)))
+(wrong,) = found.mistakes
+assert wrong.path.endswith("light/black.png") and (wrong.true, wrong.named) == ("light", "dark")
+assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

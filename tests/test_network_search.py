@@ -258,8 +258,10 @@ def test_resources_add_up_to_those_of_the_whole_network() -> None:
     ("strategy", "batches"),
     [
         ("evolution", 16),
-        ("gradient", 10),
-        *(pytest.param(*one, marks=pytest.mark.slow) for one in (("evolution", 3), ("reinforce", 17), ("random", 18))),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("evolution", 3), ("gradient", 10), ("reinforce", 17), ("random", 18))
+        ),
     ],
 )
 def test_a_killed_search_goes_on_to_the_same_network(

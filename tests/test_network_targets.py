@@ -23,6 +23,7 @@ def put_table(path: Path, seed: int = 0) -> None:
     save(path, replace(table, rows=(), csv_sha256=digest), Provenance())
 
 
+@pytest.mark.slow
 def test_every_other_target_gets_a_folder_with_a_network_within_its_budget(tmp_path: Path) -> None:
     put_table(tmp_path / "latency.json")
     put_table(tmp_path / "board.json", seed=1)

@@ -142,7 +142,7 @@ def both(name: str, quick: int, long: int, *strategies: Any, examples: tuple[tup
 
 @both(
     "overrides",
-    *(60, 3000),
+    *(30, 3000),
     st.sampled_from(["zoo", "train", "evaluate", "report", "run"]),
     st.lists(OVERRIDES, min_size=1, max_size=2),
     examples=(("train", ["data.root=données"]), ("train", ["train=null"]), ("train", ["data.root=~/x"])),
@@ -183,7 +183,7 @@ CONTENTS = st.sampled_from(
 )
 
 
-@both("report", 15, 500, NAMES, st.dictionaries(st.sampled_from(RUN_FILES), CONTENTS, max_size=3))
+@both("report", 10, 500, NAMES, st.dictionaries(st.sampled_from(RUN_FILES), CONTENTS, max_size=3))
 def reports(name: str, files: dict[str, bytes]) -> None:
     with place():
         run = Path("runs", name)

@@ -39,6 +39,7 @@ from frostnas.nets import Net
 from frostnas.picture import fit, read_picture
 from frostnas.pipeline import STAGES, Session
 from tests.damage import resealed, rewritten
+from tests.terminal import said
 from tests.tiny import TINY
 
 FROSTNAS = [sys.executable, "-W", "error", "-c", "from frostnas.cli import main; main()"]
@@ -60,8 +61,10 @@ ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.jso
 
 
 def command(run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [*FROSTNAS, words[0], f"run_dir={run_dir}", *TINY, *words[1:]]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
+    """A command with its words, in this process."""
+    line = [words[0], f"run_dir={run_dir}", *TINY, *words[1:]]
+    end = said(*line)
+    return subprocess.CompletedProcess(line, end.status, end.out, end.err)
 
 
 def without(packages: list[str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -112,7 +115,8 @@ def write_digits(folder: Path, count: int) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory after `frostnas run`."""
     folder = tmp_path_factory.mktemp("run") / "tiny"
-    done = command(folder, "run", "--json", "logger=tensorboard")
+    line = [*FROSTNAS, "run", f"run_dir={folder}", *TINY, "--json", "logger=tensorboard"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) == {"search-block", "profile-latency", "search-net", "train", "export"}
     return folder
@@ -159,6 +163,7 @@ def test_other_settings_are_refused_by_name_and_nothing_is_overwritten(finished:
     assert (finished / "train.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_of_a_given_block_and_table_searches_the_network_alone(finished: Path, tmp_path: Path) -> None:
     given = [f"block={finished / 'block.json'}", f"table={finished / 'latency.json'}"]
     done = command(tmp_path / "given", "run", *given)
@@ -315,7 +320,7 @@ def test_predict_needs_no_torch_and_names_what_the_network_names(finished: Path,
         assert one["classes"][0]["probability"] == pytest.approx(chances.max().item(), rel=1e-9)
 
 
-@pytest.mark.parametrize("layout", ["", "val"])
+@pytest.mark.parametrize("layout", ["", pytest.param("val", marks=pytest.mark.slow)])
 def test_evaluate_needs_no_torch_and_says_the_same(finished: Path, tmp_path: Path, layout: str) -> None:
     write_digits(tmp_path / "photos" / layout, 200)
     (tmp_path / "photos" / layout / "0" / "notes.txt").write_text("not an image")
@@ -346,11 +351,11 @@ def test_data_that_needs_what_is_not_there_says_so_in_a_line(finished: Path, nam
 
 def test_predict_names_what_it_cannot_read(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
-    for word, said in (("text.png", "cannot be read as an image"), ("none.png", "no such file")):
+    for word, complaint in (("text.png", "cannot be read as an image"), ("none.png", "no such file")):
         line = [*FROSTNAS, "predict", str(finished), str(tmp_path / word)]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 2
-        assert f"{word}: {said}" in done.stderr
+        assert f"{word}: {complaint}" in done.stderr
 
 
 def test_a_training_without_epochs_has_ranges_and_nothing_to_draw(finished: Path, tmp_path: Path) -> None:
@@ -405,6 +410,7 @@ def test_what_a_teacher_holds_counts_and_not_where_it_lies(finished: Path, tmp_p
     assert missing.returncode == 2 and f"{tmp_path / 'train.json'}: no such file" in missing.stderr
 
 
+@pytest.mark.slow
 def test_a_torchvision_model_teaches_by_a_file_of_its_weights(finished: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     for name, classes in (("ten", 10), ("many", 1000)):

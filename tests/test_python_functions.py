@@ -82,7 +82,7 @@ def test_the_page_leads_from_images_to_a_found_network_and_its_answers(
 
 
 @pytest.mark.slow
-def test_the_page_trains_a_network_of_ones_own(
+def test_the_page_trains_and_scores_a_network_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -90,6 +90,8 @@ def test_the_page_trains_a_network_of_ones_own(
     runpy.run_path(str(_write(tmp_path / "own.py", scripts["own.py"])))
     validation, test, latency = map(float, capsys.readouterr().out.splitlines()[-1].split())
     assert validation > 0.5 and test > 0.5 and latency > 0
+    runpy.run_path(str(_write(tmp_path / "scored.py", scripts["scored.py"])))
+    assert float(capsys.readouterr().out.splitlines()[-1].split()[0]) == test
 
 
 def _write(path: Path, text: str) -> Path:

@@ -10,8 +10,8 @@ REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / "README.md"
 PACKAGE = REPOSITORY / "src" / "frostnas"
 ORDER = (
-    "cli", "pipeline", "report", "search", "training", "latency", "deploy", "engine", "data", "nets", "quant",
-    "artifacts", "config",
+    "cli", "pipeline", "report", "search", "training", "evaluation", "latency", "deploy", "engine", "data", "nets",
+    "quant", "artifacts", "config",
 )  # fmt: skip
 BLOCK = re.compile(r"(?<=## The tree\n\n```text\n).*?(?=\n```)", re.DOTALL)
 

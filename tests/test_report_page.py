@@ -18,13 +18,14 @@ from frostnas.report.comparison import settings_grid, summary_grid
 from frostnas.report.comparison_charts import comparison_figures
 from frostnas.report.drawing import Figure
 from frostnas.report.grids import RunSummary
+from frostnas.report.network_chart import Part, parts_of
 from frostnas.report.page import comparison_page, page
 from frostnas.report.reported import Reported
 from tests.report_parts import made_ladder, made_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=20000"]
-CHARTS = {"accuracy", "prediction", "curve0", "curve1", "curve2", "time", "health", "ranges", "confusion"}
+CHARTS = {"accuracy", "prediction", "curve0", "curve1", "curve2", "network", "confusion"}
 
 
 @pytest.fixture
@@ -50,15 +51,33 @@ def test_the_accuracy_chart_tells_scored_front_pick_named_and_exported_networks_
     assert {"scored", "front", "pick", "named network", "exported, measured"} <= set(kinds)
 
 
-def test_the_parts_of_a_network_share_the_whole_latency(made: Reported) -> None:
-    rows = values_of(drawn(made)["time"])
-    assert len(rows) == 5
-    assert sum(row["share"] for row in rows) == pytest.approx(1)
+def parts(made: Reported) -> list[Part]:
+    assert made.run.train is not None
+    return parts_of(made.run.train.net, made.run.latency, made.inspection)
 
 
-def test_a_layer_of_much_noise_is_called_poor(made: Reported) -> None:
-    states = {row["layer"]: row["state"] for row in values_of(drawn(made)["health"])}
-    assert (states["input"], states["head.0"]) == ("good", "poor")
+def test_the_parts_of_a_network_share_the_whole_latency_and_each_layer_lies_in_its_part(made: Reported) -> None:
+    image, *timed = parts(made)
+    assert image.share is None
+    assert sum(one.share or 0.0 for one in timed) == pytest.approx(1)
+    layers = [[one.layer for one in part.health] for part in (image, *timed)]
+    assert layers[:3] == [["input"], ["stem"], ["layers.0.expand", "layers.0.spatial"]] and layers[-1] == ["head.0"]
+
+
+def test_the_network_is_drawn_in_order_with_what_pointing_at_a_layer_says(made: Reported) -> None:
+    rows = [row for row in values_of(drawn(made)["network"]) if "layer" in row]
+    assert made.inspection is not None
+    assert [row["layer"] for row in rows] == [one.layer for one in made.inspection.layers]
+    assert [row["y"] for row in rows] == sorted(row["y"] for row in rows)
+    assert (rows[1]["part"], rows[1]["share of the latency"]) == ("stem  3x3  3 x 32² → 16 x 16²", "20.0%")
+    assert (rows[0]["state"], rows[-1]["state"]) == ("good", "poor")
+
+
+def test_before_the_export_the_network_is_drawn_with_its_time_alone(made: Reported) -> None:
+    trained = replace(made, run=replace(made.run, export=None))
+    assert figures(trained.run, trained.folder, made.inspection)["train"][-1].name == "network"
+    texts = {row.get("text") for row in values_of(drawn(trained)["network"])}
+    assert "20.0%" in texts and "expand" not in texts
 
 
 def test_the_page_shows_mistakes_first_and_says_what_they_are(made: Reported) -> None:

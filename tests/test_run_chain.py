@@ -55,6 +55,7 @@ def test_a_given_network_is_trained_and_exported(words: list[str], tmp_path: Pat
     assert done(*words).count("already done") == 2
 
 
+@pytest.mark.slow
 def test_a_forced_run_goes_on_after_an_interrupt_with_what_it_has_not_come_to(words: list[str], tmp_path: Path) -> None:
     done(*words)
     run, longer = tmp_path / "run", [*words, "train.float_epochs=60", "--force"]

@@ -77,6 +77,7 @@ def test_two_processes_score_what_one_does(tmp_path: Path, strategy: str) -> Non
     save(two / "latency.json", replace(table, rows=(), csv_sha256=digest), Provenance())
     done = search(two, 2, strategy)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("networks scored") == 1
     shutil.copytree(two, one)
     (one / "net.json").unlink()
     (one / "pareto.csv").unlink()

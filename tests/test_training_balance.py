@@ -84,6 +84,7 @@ def test_a_result_no_better_than_a_constant_answer_says_so(top1: float, says: st
     assert says in doubt if says is not None and doubt is not None else doubt is says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"class_weights": ClassWeights.balanced}, {"sampler": Sampler.balanced}])
 def test_a_small_class_is_learnt_better_when_classes_are_balanced(tmp_path: Path, options: dict[str, Any]) -> None:
     """Two classes of noise whose means lie close together, fifteen to one."""

@@ -59,7 +59,7 @@ def net_json(tmp_path: Path) -> Path:
 PIECES = pytest.param(["train.micro_batches=129", "data.test_fraction=0.7"], marks=pytest.mark.slow, id="pieces")
 
 
-@pytest.mark.parametrize("more", [pytest.param([], id="whole"), PIECES])
+@pytest.mark.parametrize("more", [pytest.param([], id="whole", marks=pytest.mark.slow), PIECES])
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, net_json: Path, more: list[str]) -> None:
     alone = train(tmp_path / "one", net_json, 1, *more)
     shared = train(tmp_path / "two", net_json, 2, *more)
@@ -145,6 +145,7 @@ def boosted(rank: int, size: int, folder: Path) -> None:
     torch.save(trainer.state_dict(), folder / f"rank{rank}.pt")
 
 
+@pytest.mark.slow
 def test_processes_with_gradboost_stay_equal_to_the_bit(tmp_path: Path) -> None:
     multiprocessing.spawn(boosted, (2, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
     first, second = torch.load(tmp_path / "rank0.pt"), torch.load(tmp_path / "rank1.pt")
@@ -201,7 +202,7 @@ sys.exit(main())
     ("how", "said", "next_step"),
     [
         ("killed", "Signal 9 (SIGKILL) received", 9),  # torchrun's; it may stop the other before that one notices
-        ("interrupted", "interrupted; the same command goes on from here", 10),
+        pytest.param("interrupted", "interrupted; the same command goes on from here", 10, marks=pytest.mark.slow),
         pytest.param("failing", "the disk is on fire", 9, marks=pytest.mark.slow),
         pytest.param("silent", "another one did not answer for 5 s", 9, marks=pytest.mark.slow),
     ],

@@ -86,7 +86,7 @@ def table(net: Net, pixels: torch.Tensor, epochs: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize("epochs", [1, 5])
+@pytest.mark.parametrize("epochs", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_picture_names_every_layer_and_is_the_same_for_the_same_file(
     net: Net, pixels: torch.Tensor, tmp_path: Path, epochs: int
 ) -> None:

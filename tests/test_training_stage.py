@@ -249,12 +249,12 @@ def test_the_seed_decides_the_weights(tmp_path: Path, data: Splits) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"mixup": 0.4},
-        {"cutmix": 1.0},
+        pytest.param({"mixup": 0.4}, marks=pytest.mark.slow),
+        pytest.param({"cutmix": 1.0}, marks=pytest.mark.slow),
         {"mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1},
         {"amp": True},
         {"ema_decay": 0.9},
-        {"optim": OptimConfig(lr=0.05, clip_norm=0.5)},
+        pytest.param({"optim": OptimConfig(lr=0.05, clip_norm=0.5)}, marks=pytest.mark.slow),
         {"optim": OptimConfig(name=OptimizerName.adamw, lr=0.005)},
     ],
     ids=lambda options: "-".join(options),

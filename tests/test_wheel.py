@@ -45,6 +45,7 @@ def test_the_wheel_finds_its_own_conf_from_an_empty_folder(script: Path, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_wheel_lists_the_zoo(script: Path, tmp_path: Path) -> None:
     rows = json.loads(run(script, tmp_path, "zoo", "--json"))
     assert {"name", "family", "width", "params", "macs"} <= rows[0].keys()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from frostnas.artifacts import (
         BlockResult,
         BlockSpec,
+        Evaluation,
         ExportReport,
         HeadSpec,
         LadderResult,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from frostnas.config.compose import compose_config
     from frostnas.deploy.loaded import Int8Model, load_int8
     from frostnas.errors import InputError
+    from frostnas.evaluation.evaluate import evaluate
     from frostnas.nets import Net, create_model, load_weights
     from frostnas.pipeline.functions import export, ladder, profile_latency, run, search_block, search_net, train
     from frostnas.report.grids import RunSummary
@@ -37,6 +39,7 @@ _HOMES = {
     "frostnas.artifacts": (
         "BlockResult",
         "BlockSpec",
+        "Evaluation",
         "ExportReport",
         "HeadSpec",
         "LadderResult",
@@ -52,6 +55,7 @@ _HOMES = {
     "frostnas.config.compose": ("compose_config",),
     "frostnas.deploy.loaded": ("Int8Model", "load_int8"),
     "frostnas.errors": ("InputError",),
+    "frostnas.evaluation.evaluate": ("evaluate",),
     "frostnas.nets": ("Net", "create_model", "load_weights"),
     "frostnas.pipeline.functions": (
         "export",
@@ -70,6 +74,7 @@ __all__ = [
     "BlockResult",
     "BlockSpec",
     "Config",
+    "Evaluation",
     "ExportReport",
     "HeadSpec",
     "InputError",
@@ -86,6 +91,7 @@ __all__ = [
     "__version__",
     "compose_config",
     "create_model",
+    "evaluate",
     "export",
     "ladder",
     "load",

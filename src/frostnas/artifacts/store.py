@@ -18,6 +18,11 @@ from frostnas.artifacts.scratch import abandoned, hold
 from frostnas.errors import InputError
 from frostnas.version import __version__
 
+WRITERS = {
+    **{"block": "search-block", "latency": "profile-latency", "net": "search-net"},
+    **{"inspection": "export", "plan": "run", "space": "run"},
+}
+"""Which command writes an artifact; the others are called like theirs."""
 UNFINISHED = ".part"  # how the name of a file ends that is being written
 
 
@@ -180,7 +185,7 @@ def load(path: str | Path, kind: type[T]) -> Stored[T]:
         content = bytes_of(path)
         envelope = msgspec.json.decode(content, type=_Envelope)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a frostnas {kind.KIND} artifact") from None
+        raise InputError(f"{path}: no such file; `frostnas {WRITERS.get(kind.KIND, kind.KIND)}` writes it") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise InputError(f"{path}: not a frostnas {kind.KIND} artifact ({error})") from None
     if envelope.kind != kind.KIND:

@@ -71,9 +71,13 @@ def _working() -> None:
 
 def _check_processes(command: str) -> None:
     """Refuse several processes of torchrun where each would do all of the work, in one run directory."""
-    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-    if several and command not in SHARED:
+    if _of_torchrun("WORLD_SIZE", "1") != "1" and command not in SHARED:
         raise InputError(f"{command}: works in one process; expected torchrun with {' or '.join(SHARED)} alone")
+
+
+def _of_torchrun(name: str, default: str) -> str:
+    """A variable that torchrun gives its processes; others may set one of that name, too."""
+    return os.environ.get(name, default) if "TORCHELASTIC_RUN_ID" in os.environ else default
 
 
 def _predict(words: Sequence[str], options: Options) -> None:
@@ -198,7 +202,12 @@ def _console(options: Options) -> Console:
 
 
 def _show(outcome: Outcome, options: Options) -> None:
-    """The result first, then what is left to do of it: a folder that takes no file costs nobody an hour's numbers."""
+    """The result first, then what is left to do of it: a folder that takes no file costs nobody an hour's numbers.
+
+    Of several processes the first speaks for all.
+    """
+    if _of_torchrun("RANK", "0") != "0":
+        return
     try:
         if options.json:
             print(_json(outcome.data))

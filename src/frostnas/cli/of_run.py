@@ -10,8 +10,8 @@ from typing import Any
 
 from frostnas.config import Config, DataConfig, LatencyConfig, TargetName
 from frostnas.config.compose import read_stored
+from frostnas.config.yaml_files import SETTINGS
 
-SETTINGS = "config.yaml"  # in the run directory
 SIGNS = ("frostnas.log", "train.json")  # of a run: other folders may have a config.yaml too
 NAMES_DATA = ("data", "experiment")
 

@@ -31,7 +31,7 @@ from frostnas.artifacts import (
 )
 from frostnas.cli.outcome import Outcome, writing
 from frostnas.config import Config
-from frostnas.config.yaml_files import LARGEST_YAML, check_yaml
+from frostnas.config.yaml_files import LARGEST_YAML, SETTINGS, check_yaml
 from frostnas.data.comparison import other_images
 from frostnas.data.identity import changes
 from frostnas.deploy.runtime import INT8_NAME
@@ -45,7 +45,6 @@ from frostnas.report.reported import Reported
 KINDS = (BlockResult, LatencyTable, NetResult, TrainResult, ExportReport, LadderResult)
 TRAINED = f"{TrainResult.KIND}.json"
 NAME, SEVERAL = "report.html", "comparison.html"
-SETTINGS = "config.yaml"
 
 
 def report(config: Config, paths: Sequence[Path], out: Path | None = None) -> Outcome:

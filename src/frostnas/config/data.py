@@ -80,6 +80,22 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
+NO_FOLDER = (DataName.digits, DataName.hard_digits)  # these come with scikit-learn
+
+
+def check_place(config: DataConfig) -> None:
+    """Check that a folder is named for data that lie in one alone; a command on a run knows so late which they are.
+
+    Raises:
+        InputError: a folder for data that have none, as if it were a folder of images.
+    """
+    if config.name in NO_FOLDER and config.root != DataConfig().root:
+        raise InputError(
+            f"data.root={config.root}: data={config.name.value} have no folder; expected data=imagefolder with it, or "
+            "experiment=imagefolder"
+        )
+
+
 def check_data(config: DataConfig) -> None:
     """Check what the limits of single fields cannot say.
 

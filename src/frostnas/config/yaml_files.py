@@ -11,6 +11,7 @@ from hydra.plugins.config_source import ConfigResult
 
 from frostnas.errors import InputError
 
+SETTINGS = "config.yaml"  # in a run directory: the resolved config of its last finished command
 LARGEST_YAML = 2**17  # bytes; the whole config has less than 2**12
 MOST_NODES, DEEPEST = 10_000, 40  # of a document, its aliases written out
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from frostnas.artifacts import ClassImages, ImageFormat
 from frostnas.config import DataConfig, DataName
+from frostnas.config.data import check_place
 from frostnas.data.folder import list_classes
 from frostnas.data.identity import TEST, TRAIN, WHOLE, of_files, of_pixels
 from frostnas.data.layout import image_root, layout_of
@@ -72,6 +73,7 @@ def held_out(config: DataConfig, expected: ImageFormat) -> HeldOut:
         InputError: the data set is missing or damaged, has a class of its own, cannot be split as asked, or needs a
             package that is not there.
     """
+    check_place(config)
     try:
         return READERS[config.name](config, expected)
     except ModuleNotFoundError as error:

@@ -10,6 +10,7 @@ import torch
 
 from frostnas.artifacts import IMAGENET, ClassImages, ImageFormat, Normalisation, Reading
 from frostnas.config import DataConfig, DataName
+from frostnas.config.data import check_place
 from frostnas.data import digits, hard_digits
 from frostnas.data.builder import TO_TRAIN, Builder
 from frostnas.data.duplicates import duplicate_notes
@@ -30,6 +31,7 @@ def load(config: DataConfig, device: torch.device) -> Splits:
     Raises:
         InputError: the data set is missing or damaged, or cannot be split as asked.
     """
+    check_place(config)
     return LOADERS[config.name](config, device)
 
 

@@ -8,15 +8,14 @@ from typing import Any
 
 import altair as alt
 
-from frostnas.artifacts import Inspection, LatencyTable, NetSpec
+from frostnas.artifacts import Inspection, LatencyTable
 from frostnas.report.accuracy_chart import accuracy_chart, pareto_rows, points
-from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, HEIGHT, RED, ROW, Figure, Values, chart, figure, rows_of
-from frostnas.report.grids import RunSummary, layer_text
+from frostnas.report.drawing import AMBER, BLUE, GREY, HEIGHT, ROW, Figure, Values, chart, figure, rows_of
+from frostnas.report.grids import RunSummary
+from frostnas.report.network_chart import network_caption, network_chart, parts_of
 from frostnas.report.units import percent
 
 MOST_CLASSES = 40  # of a confusion matrix that can be read
-GOOD_DB, POOR_DB = 20.0, 10.0  # a noise of a tenth and of a third of the signal's amplitude
-
 PANELS = (("loss", "~g"), ("top-1", ".0%"), ("learning rate", "~g"))
 
 
@@ -40,16 +39,13 @@ def figures(run: RunSummary, folder: Path, inspection: Inspection | None) -> dic
             figure(f"curve{number}", f"Training: {panel}", curve_chart(curves, panel, form))
             for number, (panel, form) in enumerate(PANELS if curves else ())
         ]
-        if run.latency is not None and run.latency.covers(run.train.net):
-            drawn = time_chart(run.train.net, run.latency)
-            found["train"].append(figure("time", "Where the predicted latency goes, part by part", drawn))
-    if run.export is not None and inspection is not None:
-        few = f"on {inspection.layer_images} test images"
-        found["export"] = [
-            figure("health", f"Signal to noise of each layer, INT8 against FP32, {few}", health_chart(inspection)),
-            figure("ranges", f"Each layer's integer grid and the activations in it, {few}", range_chart(inspection)),
-            figure("confusion", "What the INT8 network names the test images", confusion_chart(inspection)),
-        ]
+    seen = inspection if run.export is not None else None
+    if run.exported is not None and (parts := parts_of(run.exported.net, run.latency, seen)):
+        at = "export" if seen is not None else "train"
+        found.setdefault(at, []).append(figure("network", network_caption(seen), network_chart(parts)))
+    if seen is not None:
+        drawn = confusion_chart(seen)
+        found["export"].append(figure("confusion", "What the INT8 network names the test images", drawn))
     return found
 
 
@@ -105,94 +101,6 @@ def curve_chart(values: Values, panel: str, form: str) -> Any:
         )
         .properties(height=HEIGHT // 2)
     )
-
-
-def time_chart(net: NetSpec, table: LatencyTable) -> Any:
-    """Share of every part of the network in its predicted latency, in the order of data flow."""
-    names = ["stem", *(f"{number} {layer_text(one)}" for number, one in enumerate(net.layers)), "head"]
-    parts = list(net.workloads())
-    total = table.predict_ms(net)
-    values: Values = [
-        {
-            "part": name,
-            "input": f"{one.in_channels} x {one.size}²",
-            "ms": table.workload_ms(one),
-            "share": table.workload_ms(one) / total,
-        }
-        for name, one in zip(names, parts, strict=True)
-    ]
-    return (
-        chart(values)
-        .mark_bar(color=BLUE)
-        .encode(
-            x=alt.X("share:Q", title="share of the latency", axis=alt.Axis(format=".0%")),
-            y=alt.Y("part:N", sort=names, title=None),
-            tooltip=[
-                "part:N",
-                "input:N",
-                alt.Tooltip("ms:Q", format=".4f"),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
-        )
-        .properties(height=ROW * len(values))
-    )
-
-
-def health_chart(inspection: Inspection) -> Any:
-    """Signal to noise of every layer; colours tell good from poor."""
-    values: Values = [
-        {"layer": one.layer, "snr": one.snr_db, "saturated": one.saturated, "state": _state(one.snr_db)}
-        for one in inspection.layers
-    ]
-    scale = alt.Scale(domain=["good", "fair", "poor"], range=[GREEN, AMBER, RED])
-    return (
-        chart(values)
-        .mark_bar()
-        .encode(
-            x=alt.X("snr:Q", title="signal to noise, dB"),
-            y=alt.Y("layer:N", sort=None, title=None),
-            color=alt.Color("state:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
-            tooltip=[
-                "layer:N",
-                alt.Tooltip("snr:Q", title="dB", format=".1f"),
-                alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
-            ],
-        )
-        .properties(height=ROW * len(values))
-    )
-
-
-def _state(snr_db: float) -> str:
-    return "good" if snr_db >= GOOD_DB else "fair" if snr_db >= POOR_DB else "poor"
-
-
-def range_chart(inspection: Inspection) -> Any:
-    """Of every layer the ends of its grid, thin, and where nearly all of its activations lie, thick."""
-    values: Values = [
-        {
-            "layer": one.layer,
-            "low": one.low,
-            "high": one.high,
-            "bulk_low": one.bulk_low,
-            "bulk_high": one.bulk_high,
-            "saturated": one.saturated,
-        }
-        for one in inspection.layers
-    ]
-    base = chart(values).encode(
-        y=alt.Y("layer:N", sort=None, title=None),
-        tooltip=[
-            "layer:N",
-            *(alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("low", "high", "bulk_low", "bulk_high")),
-            alt.Tooltip("saturated:Q", title="cut off", format=".3%"),
-        ],
-    )
-    scale, few = alt.Scale(type="symlog", constant=1), alt.Axis(tickCount=6, labelOverlap=True)
-    grid = base.mark_rule(color=GREY, strokeWidth=1.5).encode(
-        x=alt.X("low:Q", title="activation (symmetric logarithm)", scale=scale, axis=few), x2="high:Q"
-    )
-    bulk = base.mark_rule(color=BLUE, strokeWidth=5).encode(x=alt.X("bulk_low:Q", scale=scale), x2="bulk_high:Q")
-    return alt.layer(grid, bulk).properties(height=ROW * len(values))
 
 
 def confusion_chart(inspection: Inspection) -> Any:

@@ -131,12 +131,17 @@ def _promised_and_measured(export: ExportReport, folder: Path, images: int, budg
         ("top-1 fake-quant", _percent(export.top1_fake_quant)),
         ("top-1 INT8", f"{_percent(int8.top1)} ({_percent(export.agreement)} agree with fake-quant)"),
         *([("latency budget", _ms(budget_ms))] if budget_ms is not None else []),
-        ("latency INT8", f"predicted {_ms(export.predicted_ms)}, measured {_ms(int8.latency_ms_p50)}"),
+        ("latency INT8", _latency_text(export)),
         ("latency FP32", f"measured {_ms(fp32.latency_ms_p50)}"),
         ("size", f"INT8 {_kib(int8.size_bytes)}, FP32 {_kib(fp32.size_bytes)}"),
         *_format_rows(export),
         ("files", f"{folder / int8.path}, {folder / fp32.path}"),
     ]
+
+
+def _latency_text(export: ExportReport) -> str:
+    promised = f"predicted {_ms(export.predicted_ms)}, " if export.predicted_ms is not None else ""
+    return f"{promised}measured {_ms(export.int8.latency_ms_p50)}"
 
 
 def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
@@ -166,7 +171,7 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
             rows = [
                 ("top-1", f"FP32 {_percent(value.fp32.top1)}, INT8 {_percent(value.int8.top1)}"),
                 ("agreement", _percent(value.agreement)),
-                ("latency INT8", f"predicted {_ms(value.predicted_ms)}, measured {_ms(value.int8.latency_ms_p50)}"),
+                ("latency INT8", _latency_text(value)),
                 ("latency FP32", f"measured {_ms(value.fp32.latency_ms_p50)}"),
                 ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
                 *_format_rows(value),

@@ -62,10 +62,12 @@ class Shown:
 def page(one: Reported) -> str:
     """A run; pictures are those that lie in its folder, charts are drawn by what the page carries itself."""
     charts: dict[str, list[Figure]] = {}
-    if bundle := _bundle():
+    if _can_draw():
         from frostnas.report.charts import figures
 
         charts = figures(one.run, one.folder, one.inspection)
+    bundle = _bundle() if charts else ""
+    charts = charts if bundle else {}
     return _rendered(
         "page.html",
         bundle,
@@ -87,10 +89,12 @@ def comparison_page(runs: Sequence[Reported], doubts: Sequence[str], settings: G
         settings: those that differ.
     """
     charts: list[Figure] = []
-    if bundle := _bundle():
+    if _can_draw():
         from frostnas.report.comparison_charts import comparison_figures
 
         charts = comparison_figures(runs)
+    bundle = _bundle() if charts else ""
+    charts = charts if bundle else []
     return _rendered(
         "comparison.html",
         bundle,
@@ -106,19 +110,23 @@ def comparison_page(runs: Sequence[Reported], doubts: Sequence[str], settings: G
 def _rendered(template: str, bundle: str, figures: Sequence[Figure], **values: Any) -> str:
     templates = Environment(loader=PackageLoader("frostnas.report"), autoescape=True, undefined=StrictUndefined)
     specs = {figure.name: figure.spec for figure in figures}
-    drawn = {"figures": figures, "bundle": bundle if specs else "", "specs": specs}
+    drawn = {"figures": figures, "bundle": bundle, "specs": specs}
     return templates.get_template(template).render(version=__version__, **drawn, **values)
 
 
-def _bundle() -> str:
-    """The JavaScript that draws charts; empty, with a warning, where it cannot be had.
-
-    A process of its own writes it: V8 ends the process that it is in where `ulimit -v` leaves it too little.
-    """
+def _can_draw() -> bool:
+    """Whether what draws charts is installed; warns where it is not."""
     if lacking := [name for name in ("altair", "vl_convert") if find_spec(name) is None]:
         said = f"{' and '.join(lacking)} not installed; `pip install 'frostnas[report]'` brings what draws them"
         log.warning("the report has no charts: %s", said)
-        return ""
+    return not lacking
+
+
+def _bundle() -> str:
+    """The JavaScript that draws charts; empty, with a warning, where it cannot be made.
+
+    A process of its own writes it: V8 ends the process that it is in where `ulimit -v` leaves it too little.
+    """
     code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     if done.returncode:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from frostnas.artifacts import ExportReport, ImageFormat, SplitRecord, TrainResult, load, sha256_of
-from frostnas.cli.of_run import SETTINGS, keys_of, names_data
-from frostnas.config import DataConfig, DataName
+from frostnas.config import DataConfig
 from frostnas.config.compose import read_stored
+from frostnas.config.data import NO_FOLDER
+from frostnas.config.yaml_files import SETTINGS
 from frostnas.data.held_out import HeldOut, held_out
 from frostnas.data.identity import TEST, held_out_changes
 from frostnas.errors import InputError
 
 TRAIN, EXPORT = "train.json", "export.json"  # in the run directory
-NO_FOLDER = (DataName.digits, DataName.hard_digits)
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,18 @@ class Scored:
     part: str
 
 
-def to_score(config: DataConfig, overrides: Sequence[str], folder: Path, expected: ImageFormat) -> Scored:
+def to_score(
+    config: DataConfig, folder: Path, expected: ImageFormat, *, others: bool = True, share: bool = False
+) -> Scored:
     """The images for a file that lies in ``folder``.
 
-    With the `train.json` of a run there they are its own test split. `data=` may name other data: all of it is scored,
-    or the share that `data.test_fraction` on the command line holds out, or its own test split where it has one.
-    Without a `train.json` nothing is known of the training, and the data are split as the config says.
+    With the `train.json` of a run there they are its own test split, or those of ``others``: the test split where there
+    is one, else all. Without a `train.json` nothing is known of the training: the data are split as the config says.
 
     Args:
         expected: what the file was trained with.
+        others: whether the config names data that need not be the run's.
+        share: of others that have no test split take what `data.test_fraction` holds out.
 
     Raises:
         InputError: the run's own data have changed, or cannot be read.
@@ -51,15 +53,12 @@ def to_score(config: DataConfig, overrides: Sequence[str], folder: Path, expecte
     changed = _changes(split, given, own)
     if not changed:
         return Scored(given, own, "the run's own test split")
-    if not names_data(overrides) or _same_place(folder, config):
+    if not others or _same_place(folder, config):
         raise InputError(
             f"{_place(config)}: are not the images that {folder / TRAIN} was made with: {'; '.join(changed)}; "
             "expected the same, or data= with other ones to score"
         )
-    if "data.test_fraction" in keys_of(overrides):
-        given = held_out(config, expected)
-    else:
-        given = replace(given, indices=np.arange(len(given.labels)))
+    given = held_out(config, expected) if share else replace(given, indices=np.arange(len(given.labels)))
     return Scored(given, config, f"{_words(given, config)}, other data than the run's")
 
 
