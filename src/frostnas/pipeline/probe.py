@@ -38,7 +38,6 @@ from frostnas.search.net.scoring import Scorer
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.block import BlockSpace
 from frostnas.search.spaces.network import NetworkSpace
-from frostnas.search.spaces.skeleton import from_scratch
 from frostnas.training.trainer import Trainer
 
 LOOKED_AT = 256  # images that a look at all of them is judged by
@@ -110,11 +109,8 @@ def _share(images: Images) -> tuple[Images, float]:
 
 def _space(session: Session) -> NetworkSpace:
     """The network space, around the Frost bottleneck where the block is still to be found."""
-    config, images = session.config, session.data.format
-    if session.parent is not None or config.block is not None:
-        return session.space
-    sizes = config.space.resolutions or [images.image_size]
-    return NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], sizes, len(images.classes)))
+    block = session.block if session.config.block is not None else NAMED_BLOCKS["frost"]
+    return session.space_at(session.sizes, len(session.data.format.classes), block)
 
 
 def _model(config: Config, size: int) -> float:

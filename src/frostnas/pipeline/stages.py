@@ -36,7 +36,8 @@ from frostnas.latency.variations import vary
 from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.adaptation import adaptation_inputs, adapted
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.session import EXPORT, NET_WEIGHTS, PARETO, ROWS, Session
+from frostnas.pipeline.sizes import BLOCK, NET, TABLE
 from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference

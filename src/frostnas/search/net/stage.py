@@ -248,6 +248,8 @@ def _found(
     start: float,
 ) -> FoundNet:
     """Args: start: of the search, by the monotonic clock."""
+    if len(sizes := task.space.sizes) > 1:
+        work.workspace.say(f"search-net: images of {pick.arch.size} pixels, of {', '.join(map(str, sizes))}")
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=work.search.strategy.value,
