@@ -17,6 +17,7 @@ from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
 from frostnas.pipeline.trained import WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
+from frostnas.search.net.ordering import sort_channels
 
 
 def adapted(session: Session, training: Stage[TrainResult], *, force: bool = False) -> tuple[Net | None, Lesson | None]:
@@ -48,6 +49,8 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
         scheme = Recipe.of(session.config, "search_net").scheme
         net, knows = parent.live(len(images.classes), images.image_size, scheme)
     set_state(net, QuantState.FLOAT)
+    if min(*session.config.parent.expands, *session.config.parent.widths, 1.0) < 1:  # a part has the first channels
+        sort_channels(net)
     if session.config.search_net.distill.teacher is not None or not knows:
         return net, session.lesson
     own = (parent.normalisation if not session.config.parent.epochs else None) or Normalisation(images.mean, images.std)

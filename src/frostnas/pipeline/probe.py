@@ -88,16 +88,22 @@ def _batches(images: Images, size: int, side: int | None = None) -> Iterator[Bat
 
 def _step(images: Images, size: int, take: Callable[[Batch], object], side: int | None = None) -> Step:
     """A step on batches of ``size``; the first one is not timed, and memory is that of small batches."""
-    device = images.labels.device
-    small, twice = (next(_batches(images, min(count, size), side)) for count in (SMALL, 2 * SMALL))
-    take(small)
-    one, two = (most_added(lambda batch=batch: take(batch), device) for batch in (small, twice))  # type: ignore[misc]
-    more = len(twice[1]) - len(small[1])
-    per_image = max(0.0, (two - one) / more) if more else one / len(small[1])
+    memory = step_memory(images, min(SMALL, size), min(2 * SMALL, size), take, side)
     batches = _batches(images, size, side)
     take(next(batches))
-    seconds = mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED))
-    return Step(seconds, max(0.0, one - per_image * len(small[1])), per_image)
+    return replace(memory, seconds=mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED)))
+
+
+def step_memory(
+    images: Images, small: int, large: int, take: Callable[[Batch], object], side: int | None = None
+) -> Step:
+    """The bytes of a step, by batches of two sizes; what is made once is made by a step before."""
+    one, two = (next(_batches(images, count, side)) for count in (small, large))
+    take(one)
+    least, most = (most_added(lambda batch=batch: take(batch), images.labels.device) for batch in (one, two))  # type: ignore[misc]
+    more = len(two[1]) - len(one[1])
+    per_image = max(0.0, (most - least) / more) if more else least / len(one[1])
+    return Step(0.0, max(0.0, least - per_image * len(one[1])), per_image)
 
 
 def _share(images: Images) -> tuple[Images, float]:
