@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from frostnas.artifacts import NetResult, Plan, Provenance, TrainResult, load, load_table, save, write_rows
 from frostnas.config.compose import compose_config
@@ -17,9 +20,11 @@ from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
 from frostnas.pipeline.chain import run_one
+from frostnas.pipeline.size_choice import choose_sizes
 from frostnas.search.spaces.arch import parse_arch
 from tests.made_run import make_run
 from tests.search_parts import table_of
+from tests.test_sizes import pictures_in
 from tests.watched import Killed, Watched
 
 SMALL = [
@@ -49,12 +54,14 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("finished") / "run")
 
 
-def session_in(run_dir: Path, parent: Path, *words: str) -> Session:
+def session_in(run_dir: Path, parent: Path | str, *words: str) -> Session:
     """With a made-up table in the run directory."""
     config = compose_config([*SMALL, f"parent.net={parent}", f"run_dir={run_dir}", *words])
     with Workspace.open(run_dir, quiet=True, checkpoint_s=0.0) as workspace:
+        session = Session(config, workspace)
+        choose_sizes(session)
         if not (run_dir / "latency.json").exists():
-            table = table_of(Session(config, workspace).space)
+            table = table_of(session.space)
             digest = write_rows(run_dir / "latency.csv", table.rows)
             save(run_dir / "latency.json", replace(table, rows=(), csv_sha256=digest), Provenance())
         return Session(config, workspace)
@@ -80,6 +87,21 @@ def test_a_finished_run_is_taken_apart_for_several_targets(parent: Path, tmp_pat
     said = (tmp_path / "frostnas.log").read_text()
     assert f"search-net: images of {arch.size} pixels, of 8, 12" in said
     assert "search-net: training will hold up to about" in said
+
+
+@pytest.mark.slow
+def test_the_size_comes_from_the_pictures(parent: Path, tmp_path: Path) -> None:
+    root = pictures_in(tmp_path / "photos", *[(50, 48)] * 12)
+    words = ("space.resolutions=[]", "data=imagefolder", f"data.root={root}", "data.test_fraction=0.25")
+    net = searched(session_in(tmp_path / "run", parent, *words)).net
+    assert net.image_size in (32, 40, 48)
+    short = ("train.head_epochs=0", "train.float_epochs=1", "train.epochs=0", "train.frozen_epochs=0")
+    session = session_in(tmp_path / "run", parent, *words, *short)
+    with Workspace.open(tmp_path / "run", quiet=True) as workspace:
+        session.workspace = workspace
+        trained = STAGES["train"].run(session)
+    assert isinstance(trained, TrainResult)
+    assert trained.net == net and trained.images.image_size == net.image_size
 
 
 @pytest.mark.slow
@@ -145,3 +167,46 @@ def test_a_time_limit_plans_a_search_with_a_parent(parent: Path, tmp_path: Path)
     assert row.name == "search-net" and row.taken_s is not None and row.taken_s < 600
     assert load(tmp_path / "parent" / "train.json", TrainResult).value.net.image_size == 12
     assert isinstance(result, NetResult) and result.net.image_size in (8, 12)
+
+
+def put_where_torchvision_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh weights, as if they had been downloaded."""
+    from torchvision import models
+
+    (folder / "hub" / "checkpoints").mkdir(parents=True)
+    name = Path(models.MobileNet_V3_Small_Weights.DEFAULT.url).name
+    torch.save(models.mobilenet_v3_small().state_dict(), folder / "hub" / "checkpoints" / name)
+    monkeypatch.setenv("TORCH_HOME", str(folder))
+
+
+def put_where_timm_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+    from huggingface_hub import constants
+
+    card = timm.get_pretrained_cfg("mobilenetv3_small_100")
+    kept = folder / f"models--{card.hf_hub_id.replace('/', '--')}"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("first")
+    (kept / "snapshots" / "first").mkdir(parents=True)
+    save_file(timm.create_model(card.architecture).state_dict(), kept / "snapshots" / "first" / "model.safetensors")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [
+        ("torchvision:mobilenet_v3_small", put_where_torchvision_looks),
+        ("timm:mobilenetv3_small_100", put_where_timm_looks),
+    ],
+)
+def test_a_librarys_network_is_taken_apart(
+    name: str, put: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "cache", monkeypatch)
+    session = session_in(tmp_path / "run", name, "data.test_fraction=0.8", "parent.widths=[1.0]", "search_net.finals=0")
+    assert session.parent is not None and session.parent.spec.name == "mobilenet_v3_small_1_0"
+    result = searched(session)
+    assert 1 + 4 <= len(result.net.layers) <= len(session.parent.spec.layers) == 11  # of the first and four stages
+    assert result.net.stem.convention == session.parent.spec.stem.convention

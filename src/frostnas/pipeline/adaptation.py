@@ -53,10 +53,16 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
         sort_channels(net)
     if session.config.search_net.distill.teacher is not None or not knows:
         return net, session.lesson
+    return net, lesson_by(session, parent, net)
+
+
+def lesson_by(session: Session, parent: Parent, net: Net) -> Lesson:
+    """What the supernet learns from the parent. Args: net: the parent, in floating point."""
+    images = session.data.format
     own = (parent.normalisation if not session.config.parent.epochs else None) or Normalisation(images.mean, images.std)
     teacher = session.ready(Teacher(net.eval(), View(own, images.image_size), images).eval())
     assert teacher is not None
-    return net, Lesson(teacher, session.config.search_net.distill)
+    return Lesson(teacher, session.config.search_net.distill)
 
 
 def adaptation_inputs(session: Session) -> dict[str, str]:

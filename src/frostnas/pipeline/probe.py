@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -16,11 +17,13 @@ from frostnas.config import Config, TargetConfig, TargetName
 from frostnas.data import Images, Splits, batch_count
 from frostnas.data.images import Batch
 from frostnas.engine import Recipe, evaluate, predict
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World
 from frostnas.engine.memory import held_bytes, most_added
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS, Net, count
 from frostnas.pipeline import costs, plan
+from frostnas.pipeline.adaptation import lesson_by
 from frostnas.pipeline.clock import seconds_of
 from frostnas.pipeline.costs import Measured, Step
 from frostnas.pipeline.session import Session
@@ -145,14 +148,15 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
     recipe = replace(Recipe.of(session.config, "search_net"), float_epochs=1, epochs=1)
     val, times = _share(session.data.val)
     data, search = replace(session.data_to_search, val=val), session.config.search_net
-    work = Work(recipe, search, data, session.workspace, "", World(), session.lesson)
+    found, lesson = _parent(session, found)
+    work = Work(recipe, search, data, session.workspace, "", World(), lesson)
     supernet = work.fresh(space, share_weights=search.share_weights)
     archs = _drawn(space)
     macs = {arch: count(space.decode(arch)).macs for arch in archs}
     middle = sorted(archs, key=macs.__getitem__)[len(archs) // 2 - 1 :][:TRIED]
     share = mean(macs.values()) / mean(macs[arch] for arch in middle)
     trainer = work.trainer(supernet, _Given(space, middle, search.sandwich))
-    side, steps = data.train.side if session.lesson else None, {}
+    side, steps = data.train.side if lesson else None, {}
     for name, epoch in ((costs.NET_FLOAT, 0), (costs.NET_FAKE, 1)):
         trainer.progress.epoch = epoch
         trainer.begin_epoch()
@@ -170,6 +174,29 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
     least = seconds_of(lambda: short(middle[0]))
     whole = max(least, seconds_of(lambda: recalibrating(middle[0])))
     return _with(found, steps, {costs.NET_SCORE: share * (least + (whole - least) * times)})
+
+
+def _parent(session: Session, found: Measured) -> tuple[Measured, Lesson | None]:
+    """Its training on the images, and what it, still untrained, or another one teaches."""
+    config, parent, lesson = session.config, session.parent, session.lesson
+    if parent is None:
+        return found, lesson
+    images = session.data.format
+    recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=0, frozen_epochs=0)
+    net, knows = parent.live(len(images.classes), images.image_size, recipe.scheme)
+    set_state(net, QuantState.FLOAT)
+    net = net.to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if lesson is None and (knows or config.parent.epochs):
+        lesson = lesson_by(session, parent, deepcopy(net))
+    if not config.parent.epochs:
+        return found, lesson
+    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), size=images.image_size)
+    trainer.begin_epoch()
+    train = session.data.train
+    step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side)
+    val, times = _share(session.data.val)
+    look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
+    return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look}), lesson
 
 
 class _Given(NothingLearnt):
