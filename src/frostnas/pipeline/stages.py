@@ -83,7 +83,8 @@ def _search_net(session: Session, work: Work) -> NetResult:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
     parent, lesson = adapted(session, TRAINING, force=work.forced)
-    say_peak(session, lesson)
+    if parent is not None or len(session.sizes) > 1:
+        say_peak(session, lesson)
     data, space = session.data_to_search, session.space
     found = search_net.search(
         search_net.Job(session.config, data, space, targets, session.workspace, work.identity, lesson, parent)
