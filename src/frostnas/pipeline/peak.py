@@ -44,7 +44,8 @@ def search_peak(session: Session, lesson: Lesson | None, images: int) -> int:
         images: whose activations are kept at one time.
     """
     recipe, search = Recipe.of(session.config, "search_net"), session.config.search_net
-    recipe = replace(recipe, float_epochs=0, epochs=1, micro_batches=1)
+    still = replace(recipe.optim, lr=0.0)  # what so few images teach could leave the numbers
+    recipe = replace(recipe, float_epochs=0, epochs=1, micro_batches=1, optim=still)
     data = session.data_to_search
     with torch.random.fork_rng():
         work = Work(recipe, search, data, session.workspace, "", World(), lesson)
