@@ -76,7 +76,7 @@ def cpu_ms(steps: dict[str, Callable[[], object]]) -> dict[str, float]:
 def largest_of(config: Config, space: BlockSpace) -> BlockSpec:
     def work(block: BlockSpec) -> tuple[int, bool, bool]:
         """Multiply-adds first; they do not count the three roundings of a hard-swish, nor the add."""
-        macs = count(proxy_spec(config.search_block.proxy, block, config.data.image_size, 10)).macs
+        macs = count(proxy_spec(config.search_block.proxy, block, config.data.side, 10)).macs
         return macs, block.activation == "hard_swish", block.skip == "add"
 
     return max(space, key=work)
@@ -96,7 +96,7 @@ def last_phase(config: Config, space: BlockSpace, largest: BlockSpec) -> tuple[C
 
 
 def report(config: Config, space: BlockSpace, largest: BlockSpec, wanted: Callable[[str], bool]) -> None:
-    size, batch, proxy = config.data.image_size, config.search_block.batch_size, config.search_block.proxy
+    size, batch, proxy = config.data.side, config.search_block.batch_size, config.search_block.proxy
     alone = Net(proxy_spec(proxy, largest, size, 10)).to(memory_format=torch.channels_last)
     supernet = MixedSupernet(space, proxy_spec(proxy, BlockSpec(), size, 10), Scheme()).to(
         memory_format=torch.channels_last

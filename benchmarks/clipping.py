@@ -50,7 +50,7 @@ def main() -> None:
     keep_freed_memory()
 
     config = compose_config(given.words)
-    data, size = load(config.data, pick_device(config.device)), config.data.image_size
+    data, size = load(config.data, pick_device(config.device)), config.data.side
     classes = len(data.format.classes)
     space = NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], [size], classes))
     specs = [zoo_spec(name, classes, size) for name in given.nets]

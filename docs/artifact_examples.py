@@ -24,6 +24,7 @@ KINDS = (
     "Inspection",
     "LadderResult",
     "FittedSpace",
+    "ChosenSizes",
     "Plan",
 )
 SHOWN, NUMBERS, LETTERS = 2, 6, 160  # entries of a list of values and of numbers, characters of a text

@@ -32,7 +32,7 @@ def tiny_config(*overrides: str) -> Config:
 
 
 def space_of(config: Config) -> NetworkSpace:
-    return NetworkSpace(from_scratch(config.space.network, BlockSpec(), [config.data.image_size], 10))
+    return NetworkSpace(from_scratch(config.space.network, BlockSpec(), [config.data.side], 10))
 
 
 BLOCKS = (

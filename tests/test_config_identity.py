@@ -18,7 +18,7 @@ from frostnas.pipeline.origin import changes, identity_of
 
 NO_DIFFERENCE = {
     "run_dir", "device", "logger", "checkpoint_s", "peer_timeout_s", "block", "net", "table", "host", "target_cpu",
-    "time_limit", "memory_limit",
+    "time_limit", "memory_limit", "data.usual_size",
     "data.root", "data.download", "data.strict", "data.workers", "data.in_memory_mb",
     "latency.target.port", "latency.target.ssh_config", "latency.target.python", "latency.target.folder",
     "latency.target.patience_s", "latency.target.out", "latency.target.results",

@@ -41,7 +41,7 @@ def test_every_public_name_is_in_the_reference(pages: Path) -> None:
 
 def test_every_artifact_has_an_example(pages: Path) -> None:
     sections = (pages / "artifacts.md").read_text().split("\n## ")[1:]
-    assert len(sections) == 9
+    assert len(sections) == 10
     assert all("```json" in one for one in sections)
     assert '"top1_fake_quant"' in sections[4]
 

@@ -16,7 +16,7 @@ from frostnas.engine import Workspace, weights_of
 from frostnas.errors import InputError
 from frostnas.nets import Net, zoo_spec
 from frostnas.pipeline.chain import needed, run_chain
-from frostnas.pipeline.parent import read_parent, usual_sizes, with_sizes
+from frostnas.pipeline.parent import read_parent
 from frostnas.pipeline.session import Session
 from tests.tiny import TINY
 
@@ -74,14 +74,3 @@ def test_a_parents_weights_are_found_where_they_belong(weights: Path, tmp_path: 
     ):
         with pytest.raises(InputError, match=said):
             read_parent(config_of(tmp_path, *words).parent)
-
-
-def test_without_a_list_the_size_is_chosen_up_to_that_of_the_data() -> None:
-    assert usual_sizes(224) == [32, 64, 96, 128, 160, 192, 224]
-    assert usual_sizes(80) == [32, 48, 64, 80]
-    assert usual_sizes(24) == [24]
-    config = with_sizes(compose_config(["data.image_size=100", "parent.net=runs/parent"]))
-    assert config.space.resolutions == [32, 48, 64, 80, 96]
-    assert config.data.image_size == 96
-    plain = compose_config(["data.image_size=100"])
-    assert with_sizes(plain) == plain

@@ -13,6 +13,7 @@ from frostnas.errors import InputError
 from frostnas.nets import Net, zoo_spec
 from frostnas.quant import ConvBN, Scheme
 from frostnas.search.net.inherit import inherit
+from frostnas.search.net.ordering import sort_channels
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.elastic import of_parent
 from frostnas.search.spaces.network import NetworkSpace
@@ -51,9 +52,39 @@ def test_the_largest_network_is_the_parent(name: str) -> None:
     assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
 
 
-def test_every_network_starts_from_its_part_of_the_parent() -> None:
-    spec = zoo_spec("frostnet_small_0_5", 10, 32)
-    parent, supernet = trained(spec), Supernet(space_of(spec), Scheme())
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v3_small_1_0", "frostnet_small_1_0"])
+def test_sorted_channels_compute_what_they_did(name: str) -> None:
+    net, pixels = trained(zoo_spec(name, 10, 48)), torch.randn(2, 3, 48, 48)
+    with torch.no_grad():
+        wanted = net(pixels)
+        assert sort_channels(net)
+        found = net(pixels)
+    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    assert sort_channels(net) and all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_the_first_channels_are_those_that_are_read_most() -> None:
+    net = trained(zoo_spec("mobilenet_v2_0_5", 10, 32))
+    sort_channels(net)
+    for layer in net.layers[1:]:
+        hidden = layer.project.conv.weight.abs().sum((0, 2, 3))
+        assert torch.all(hidden.diff() <= 0)
+    # The last stage is read by the head alone.
+    assert torch.all(net.head[0].conv.weight.abs().sum((0, 2, 3)).diff() <= 0)
+    readers = [layer.expand.conv.weight.abs().sum((0, 2, 3)) for layer in net.layers[2:4]]  # of the second stage's maps
+    assert net.layers[2].add is not None and torch.all(sum(readers).diff() <= 1e-4)
+
+
+def test_ghosts_keep_their_order() -> None:
+    assert not sort_channels(trained(zoo_spec("ghostnet_1_0", 10, 32)))
+
+
+@pytest.mark.parametrize("config", [SMALLER, ParentConfig(widths=[1.0, 0.5])])
+@pytest.mark.parametrize("share_weights", [True, False])
+def test_every_network_starts_from_its_part_of_the_parent(config: ParentConfig, share_weights: bool) -> None:
+    spec = zoo_spec("frostnet_small_1_0", 10, 32)
+    parent, supernet = trained(spec), Supernet(space_of(spec, config), Scheme(), share_weights=share_weights)
     inherit(supernet, parent)
     arch = supernet.space.draw(random.Random(1))
     net = supernet.extract(arch)
@@ -68,8 +99,13 @@ def test_every_network_starts_from_its_part_of_the_parent() -> None:
                 assert torch.equal(module.bn.weight, whole.bn.weight[:own])
                 margin = (whole.window.kernel - module.window.kernel) // 2
                 middle = slice(margin, whole.window.kernel - margin)
-                given = whole.conv.weight[:own, : module.conv.weight.shape[1], middle, middle]
-                assert torch.equal(module.conv.weight, given)
+                squeezed, theirs_squeezed = (
+                    one.squeeze.conv.out_channels if name == "expand" and one.squeeze is not None else 0
+                    for one in (layer, parent.layers[number])
+                )
+                old = module.conv.weight.shape[1] - squeezed
+                inputs = [*range(squeezed), *range(theirs_squeezed, theirs_squeezed + old)]
+                assert torch.equal(module.conv.weight, whole.conv.weight[:own, inputs][:, :, middle, middle])
 
 
 def _kept(space: NetworkSpace, arch: object) -> list[int]:
@@ -87,6 +123,14 @@ def test_depth_leaves_out_the_last_layers_of_a_stage() -> None:
     assert space.count() == 2 * 144
 
 
+def test_stages_may_have_some_of_their_channels() -> None:
+    space = space_of(zoo_spec("efficientnet_lite0", 10, 64), ParentConfig(widths=[0.75, 0.5, 1.0]))
+    assert [stage.widths for stage in space.stages][:3] == [(24, 16), (40, 32, 24), (80, 64, 40)]
+    assert space.largest == space.encode(space.decode(space.largest))
+    ghosts = space_of(zoo_spec("ghostnet_1_0", 10, 64), ParentConfig(widths=[0.5, 1.0]))
+    assert all(len(stage.widths) == 1 for stage in ghosts.stages)
+
+
 def test_layers_choose_no_more_than_the_parent_has() -> None:
     space = space_of(zoo_spec("efficientnet_lite0", 10, 64), ParentConfig(kernels=[3, 7], expands=[1.0, 0.5]))
     ops = {str(op) for stage in space.stages for place in stage.places for op in place.ops}
@@ -94,7 +138,12 @@ def test_layers_choose_no_more_than_the_parent_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "key"), [(ParentConfig(kernels=[4]), "parent.kernels"), (ParentConfig(expands=[1.5]), "parent.expands")]
+    ("config", "key"),
+    [
+        (ParentConfig(kernels=[4]), "parent.kernels"),
+        (ParentConfig(expands=[1.5]), "parent.expands"),
+        (ParentConfig(widths=[]), "parent.widths"),
+    ],
 )
 def test_what_makes_no_network_is_named(config: ParentConfig, key: str) -> None:
     with pytest.raises(InputError, match=key):

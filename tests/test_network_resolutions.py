@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
+import pytest
 import torch
 
+from frostnas.engine import Workspace
+from frostnas.pipeline.peak import say_peak, search_peak
+from frostnas.pipeline.session import Session
 from frostnas.quant import Scheme
 from frostnas.search.net.policy import Sandwich
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import arch_name, parse_arch
-from tests.search_parts import table_of, tiny
+from tests.search_parts import table_of, tiny, tiny_config
 
 SIZES = (8, 12, 16)
 
@@ -62,3 +67,16 @@ def test_a_sandwich_holds_the_largest_network_and_others() -> None:
     assert {step[0] for step in steps} == {space.largest}
     assert space.largest.size == 16 and [len(stage.ops) for stage in space.largest.stages] == [2, 1]
     assert {arch.size for step in steps for arch in step[1:]} == set(SIZES)
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_the_largest_size_and_said(tmp_path: Path) -> None:
+    peaks = []
+    for sizes in ([8], [8, 24]):
+        with Workspace.open(tmp_path, quiet=True) as workspace:
+            session = Session(tiny_config(f"space.resolutions={sizes}", "search_net.micro_batches=4"), workspace)
+            peaks.append(search_peak(session, None, 10**6))  # where nothing but the images counts
+            say_peak(session, None)
+    assert peaks[1] > 4 * peaks[0]
+    said = (tmp_path / "frostnas.log").read_text()
+    assert "search-net: training will hold up to about" in said and "(16 images of 24 pixels at once)" in said

@@ -22,7 +22,7 @@ from frostnas.search import net
 from frostnas.search.net.decisions import Decisions, Expectation
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
-from frostnas.search.net.stage import Goal, search
+from frostnas.search.net.stage import Goal, Job, search
 from frostnas.search.net.strategies import Scored, Strategy, best_of, evolution, likeliest, random_search, reinforce
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -311,7 +311,7 @@ def test_several_targets_share_one_supernet(data: Splits, table: LatencyTable, t
         Goal(table_of(space_of(config), seed=1), BudgetConfig(fraction=0.7)),
     ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
-        found = search(config, replace(data, train=train), space_of(config), targets, workspace, "one")
+        found = search(Job(config, replace(data, train=train), space_of(config), targets, workspace, "one"))
     assert len(train.seen) == 12 + 1  # of three epochs, and for the statistics of those that are scored
     for target, (result, *_) in zip(targets, found, strict=True):
         assert 0.97 * result.budget_ms <= target.table.predict_ms(result.net) <= result.budget_ms

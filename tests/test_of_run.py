@@ -40,7 +40,7 @@ def test_data_are_those_of_the_run_but_for_what_is_named(
     run: Path, words: list[str], name: DataName, root: str, size: int
 ) -> None:
     data = with_data_of_run(compose_config(words), words, run).data
-    assert (data.name, data.root, data.image_size) == (name, root, size)
+    assert (data.name, data.root, data.side) == (name, root, size)
     if name is DataName.imagefolder:
         assert not data.augment.flip and data.augment.scale == 0.5
 

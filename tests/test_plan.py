@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -94,6 +95,19 @@ def test_frozen_epochs_stay_fewer_than_all() -> None:
     for step in range(plan.SHARES + 1):
         train = plan.between(CONFIG, plan.TRAIN, step / plan.SHARES).train
         assert train.frozen_epochs < train.epochs
+
+
+def test_a_search_with_a_parent_takes_its_training_and_the_finals_besides() -> None:
+    steps = {costs.NET_FAKE: Step(2.0), costs.PARENT: Step(1.0)}
+    found = Measured(1280, steps=steps, pieces={costs.NET_SCORE: 3.0, costs.PARENT_LOOK: 5.0})
+    config = Config()
+    config.search_net = replace(config.search_net, batch_size=64, float_epochs=0, epochs=1, sandwich=1)
+    plain = costs.seconds(found, plan.SEARCH_NET, config)
+    config.search_net = replace(config.search_net, finals=4, final_epochs=2)
+    with_finals = costs.seconds(found, plan.SEARCH_NET, config)
+    assert with_finals == plain + 6 * (2 * 20 * 2.0 / 2 + 3.0)  # four, the pick and the whole one; a path of two a step
+    config.parent, config.train = replace(config.parent, net="a run", epochs=3), replace(config.train, batch_size=128)
+    assert costs.seconds(found, plan.SEARCH_NET, config) == with_finals + 3 * (10 * 1.0 + 5.0)
 
 
 def test_a_training_takes_its_steps_and_its_looks() -> None:

@@ -44,7 +44,7 @@ from frostnas.artifacts.results import (
     TrainResult,
 )
 from frostnas.artifacts.scratch import scratch
-from frostnas.artifacts.space import FittedSpace
+from frostnas.artifacts.space import ChosenSizes, FittedSpace
 from frostnas.artifacts.specs import (
     IMAGENET,
     BlockSpec,
@@ -86,6 +86,7 @@ __all__ = [
     "Calibration",
     "CandidateCosts",
     "CheckedNetwork",
+    "ChosenSizes",
     "ClassImages",
     "ClassScore",
     "Confusion",

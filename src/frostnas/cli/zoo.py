@@ -22,7 +22,7 @@ def zoo(config: Config, overrides: Sequence[str]) -> Outcome:
 
     They are counted at `data.image_size` where the command line gives it or a data set, else as published.
     """
-    size = config.data.image_size if {"data", "experiment", "data.image_size"} & set(keys_of(overrides)) else PUBLISHED
+    size = config.data.side if {"data", "experiment", "data.image_size"} & set(keys_of(overrides)) else PUBLISHED
     table = load_table(Path(config.table)) if config.table else None
     rows = []
     for entry in zoo_entries():

@@ -50,8 +50,10 @@ class DataConfig:
     name: DataName = DataName.digits
     root: str = place("data")
     """Folder of the data set; unused by the bundled digits."""
-    image_size: int = bounded(16, 8, 1024)
-    """Side of the square input, pixels."""
+    image_size: int | None = bounded(None, 8, 1024)
+    """Side of the square input, pixels; null: what a search chooses, an existing network's own, or `usual_size`."""
+    usual_size: int = bounded(16, 8, 1024, matters=False)
+    """Side where neither `image_size` nor anything else says it: every data set has its own."""
     train_size: int | None = bounded(None, 8, 1024)
     """Side of the largest batches of training pictures, pixels; null: the largest of `image_size` and what a teacher
     or a ladder takes. In memory they are kept large enough for their smallest crops to have that detail."""
@@ -78,6 +80,11 @@ class DataConfig:
     in_memory_mb: int = bounded(1024, 0, matters=False)
     """Sets up to this many MiB as uint8 pixels live on the device."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def side(self) -> int:
+        """Side of the square input, pixels."""
+        return self.usual_size if self.image_size is None else self.image_size
 
 
 NO_FOLDER = (DataName.digits, DataName.hard_digits)  # these come with scikit-learn

@@ -20,6 +20,8 @@ class ParentConfig:
     """Kernels that a layer may choose besides the parent's, where they are smaller: the middle of it."""
     expands: list[float] = listed(1.0)
     """Shares of the parent's hidden channels that a layer may choose: the first of them."""
+    widths: list[float] = listed(1.0)
+    """Shares of the parent's channels between layers that a stage may choose: the first of them."""
     epochs: int = bounded(9, 0)
     """In floating point with the recipe of `train`, of the parent on the run's images before anything else; it teaches
     from then on. 0 takes it as it is, without a teacher."""

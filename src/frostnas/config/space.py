@@ -55,5 +55,5 @@ class SpaceConfig:
     block: BlockSpaceConfig = field(default_factory=BlockSpaceConfig)
     network: NetworkSpaceConfig = field(default_factory=NetworkSpaceConfig)
     resolutions: list[int] = listed()
-    """Sides of the images that a network may choose, pixels. Empty: `data.image_size` alone, and for what is cut out of
-    a parent up to seven from 32 to `data.image_size`."""
+    """Sides of the images that a network may choose, pixels. Empty: `data.image_size` alone; without it up to five, of
+    which pictures and budget decide, where there is a parent or `budget.latency_ms`."""

@@ -52,7 +52,7 @@ class Builder:
             train: they are to be learnt from, augmented and at `data.train_size`.
         """
         config = self.config
-        side = (config.train_size if train else None) or config.image_size
+        side = (config.train_size if train else None) or config.side
         kept = side_to_crop(side, config.augment.crop) if train else side
         if indices is None:
             indices = np.arange(len(labels))

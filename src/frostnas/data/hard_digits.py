@@ -26,7 +26,7 @@ def rendered(ways: tuple[Indices, Indices, Indices], part: int, config: DataConf
     The scans are split before they are rendered, so that none is both learned from and tested on.
     """
     scans, labels = (torch.from_numpy(values[ways[part]]) for values in digit_scans())
-    pixels = render(scans.unsqueeze(1), config.image_size, seed=3 * config.split_seed + part)
+    pixels = render(scans.unsqueeze(1), config.side, seed=3 * config.split_seed + part)
     return pixels, labels.repeat(VIEWS)
 
 

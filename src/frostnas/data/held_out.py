@@ -59,7 +59,7 @@ class HeldOut:
         """Pixels uint8 (B, 3, S, S) and classes int64 (B,) in order."""
         for start in range(0, len(self.indices), batch_size):
             where = self.indices[start : start + batch_size]
-            yield fit_all(self.pictures, where.tolist(), config.image_size, config.workers), self.labels[where]
+            yield fit_all(self.pictures, where.tolist(), config.side, config.workers), self.labels[where]
 
 
 def held_out(config: DataConfig, expected: ImageFormat) -> HeldOut:
@@ -86,7 +86,7 @@ def held_out(config: DataConfig, expected: ImageFormat) -> HeldOut:
 def _digits(config: DataConfig, expected: ImageFormat) -> HeldOut:
     from frostnas.data import digits  # it needs scikit-learn
 
-    pictures, labels = digits.digits(config.image_size)
+    pictures, labels = digits.digits(config.side)
     images = of_pixels(*digits.digit_scans(), digits.CLASSES)
     return HeldOut(digits.CLASSES, pictures, labels, three_ways(labels, digits.CLASSES, config)[2], images)
 

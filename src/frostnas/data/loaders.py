@@ -51,12 +51,12 @@ def given_normalisation(key: str, mean: Sequence[float] | None, std: Sequence[fl
 def _format(config: DataConfig, classes: tuple[str, ...], own: Normalisation) -> ImageFormat:
     """The images as networks see them. Args: own: the data set's normalisation, unless the config has another."""
     chosen = given_normalisation("data", config.mean, config.std) or own
-    return ImageFormat(classes, config.image_size, chosen.mean, chosen.std)
+    return ImageFormat(classes, config.side, chosen.mean, chosen.std)
 
 
 def _digits(config: DataConfig, device: torch.device) -> Splits:
     build = Builder(config, device, _format(config, digits.CLASSES, Normalisation(digits.MEAN, digits.STD)))
-    pictures, labels = digits.digits(config.image_size)
+    pictures, labels = digits.digits(config.side)
     images = of_pixels(*digits.digit_scans(), digits.CLASSES)
     return _split(build, pictures, labels, three_ways(labels, digits.CLASSES, config), images)
 

@@ -17,6 +17,7 @@ from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
 from frostnas.pipeline.trained import WEIGHTS, load_net
 from frostnas.quant import QuantState, set_state
+from frostnas.search.net.ordering import sort_channels
 
 
 def adapted(session: Session, training: Stage[TrainResult], *, force: bool = False) -> tuple[Net | None, Lesson | None]:
@@ -48,12 +49,20 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
         scheme = Recipe.of(session.config, "search_net").scheme
         net, knows = parent.live(len(images.classes), images.image_size, scheme)
     set_state(net, QuantState.FLOAT)
+    if min(*session.config.parent.expands, *session.config.parent.widths, 1.0) < 1:  # a part has the first channels
+        sort_channels(net)
     if session.config.search_net.distill.teacher is not None or not knows:
         return net, session.lesson
+    return net, lesson_by(session, parent, net)
+
+
+def lesson_by(session: Session, parent: Parent, net: Net) -> Lesson:
+    """What the supernet learns from the parent. Args: net: the parent, in floating point."""
+    images = session.data.format
     own = (parent.normalisation if not session.config.parent.epochs else None) or Normalisation(images.mean, images.std)
     teacher = session.ready(Teacher(net.eval(), View(own, images.image_size), images).eval())
     assert teacher is not None
-    return net, Lesson(teacher, session.config.search_net.distill)
+    return Lesson(teacher, session.config.search_net.distill)
 
 
 def adaptation_inputs(session: Session) -> dict[str, str]:

@@ -19,6 +19,7 @@ from frostnas.pipeline.early import plan_first, run_first, say_what_stands, usab
 from frostnas.pipeline.fit import fit_space
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
+from frostnas.pipeline.size_choice import choose_sizes
 from frostnas.pipeline.stage import Stage
 from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
 from frostnas.report.plan_grid import plan_grid
@@ -92,8 +93,14 @@ def planned_of(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
         if stage.name not in plan.STAGES:
             raise InputError(f"--plan: {stage.name} cannot be planned yet; expected run or one of its stages")
     if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
-        fit_space(session)
+        _fit(session)
     return Planned(session, stages, force=force)
+
+
+def _fit(session: Session) -> None:
+    """Sizes of images and a space that fit the budget, where they are not given."""
+    choose_sizes(session)
+    fit_space(session)
 
 
 def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = False) -> Planned | None:
@@ -108,7 +115,7 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
             what = "several processes keep" if chosen else f"{stages[0].name} keeps"
             session.workspace.say(f"warning: time_limit={session.config.time_limit}: {what} to none")
         if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
-            fit_space(session)
+            _fit(session)
         return None
     planned = planned_of(session, stages, force=force)
     if planned.left():

@@ -16,6 +16,7 @@ ROUND = 1.6
 AGENT_S = 2.0
 """A measuring session's start and end."""
 SESSIONS = 3  # in which candidates of the block search are measured
+BESIDE = 2  # finals that the search holds besides: the strategy's pick, and the whole network
 HELD_OUT = 256  # images of a batch without gradients
 
 
@@ -52,6 +53,7 @@ class Measured:
 NET_FLOAT, NET_FAKE = "search-net float", "search-net fake-quantized"
 BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE = "search-block warm-up", "search-block search", "search-block alone"
 TRAIN_FLOAT, TRAIN_FAKE = "train float", "train fake-quantized"
+PARENT, PARENT_LOOK = "parent", "parent look"  # a step of its training, and a look at the validation images
 # Pieces: a look at the validation images, a network's score, a model written and measured once, the export's tests.
 NET_SCORE, BLOCK_LOOK, BLOCK_ALONE_LOOK = "search-net score", "search-block look", "search-block alone look"
 TRAIN_LOOK, TEST_LOOK, MODEL, EXPORTED = "train look", "test look", "model", "exported"
@@ -124,10 +126,20 @@ def _search_net(measured: Measured, config: Config) -> float:
     trained = search.float_epochs * _step(measured, NET_FLOAT) + search.epochs * _step(measured, NET_FAKE)
     networks = evaluations(search) * (1 + len(config.budget.others))
     adapting = 0.0
-    if config.parent.net is not None:  # its training on the images; what it costs as a teacher was not measured
-        per_epoch = _count(measured, config.train.batch_size) * _step(measured, TRAIN_FLOAT)
-        adapting = config.parent.epochs * (per_epoch + _piece(measured, TRAIN_LOOK))
-    return steps * trained + networks * _piece(measured, NET_SCORE) + adapting
+    if config.parent.net is not None:
+        per_epoch = _count(measured, config.train.batch_size) * _step(measured, PARENT)
+        adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
+    return steps * trained + networks * _piece(measured, NET_SCORE) + adapting + _finals(measured, config)
+
+
+def _finals(measured: Measured, config: Config) -> float:
+    """A step of one network alone is taken for the mean of those of a sandwich, in which the largest is."""
+    search = config.search_net
+    if not search.finals:
+        return 0.0
+    networks = (search.finals + BESIDE) * (1 + len(config.budget.others))
+    alone = _step(measured, NET_FAKE) / (1 + search.sandwich)
+    return networks * (search.final_epochs * _count(measured, search.batch_size) * alone + _piece(measured, NET_SCORE))
 
 
 def _train(measured: Measured, config: Config) -> float:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from frostnas.artifacts import Provenance, load, save
 from frostnas.artifacts.space import FittedSpace
-from frostnas.config import Config, TargetName
+from frostnas.config import Config
 from frostnas.errors import InputError
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS
 from frostnas.pipeline.session import Session
+from frostnas.pipeline.sizes import measurable
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.spaces.fit import LEAST, MOST, fitted, skeleton_text
 from frostnas.search.spaces.network import NetworkSpace
@@ -32,23 +33,17 @@ def fit_space(session: Session) -> None:
     """
     if not session.given.space.network.fit or session.config.parent.net is not None:
         return
-    if _measurable(session.config):
+    if measurable(session.config):
         chosen = _kept(session) or _chosen(session)
         if session.workspace.writes:
             save(session.path(SPACE), chosen, Provenance())
         session.config = _with(session.given, session.config, chosen.factor)
     said = skeleton_text(session.config.space.network)
-    session.workspace.say(f"space: for images of {session.config.data.image_size} pixels: {said}")
-
-
-def _measurable(config: Config) -> bool:
-    """Whether there is a budget, nothing that was measured before, and a machine to measure on."""
-    carried = config.latency.target.name is TargetName.bundle
-    return config.budget.latency_ms is not None and config.table is None and config.net is None and not carried
+    session.workspace.say(f"space: for images of {session.config.data.side} pixels: {said}")
 
 
 def _with(given: Config, config: Config, factor: float) -> Config:
-    network = fitted(given.space.network, config.data.image_size, factor)
+    network = fitted(given.space.network, config.data.side, factor)
     return replace(config, space=replace(config.space, network=network))
 
 
@@ -56,14 +51,14 @@ def _kept(session: Session) -> FittedSpace | None:
     """What was chosen for this size and budget before."""
     path = session.path(SPACE)
     found = load(path, FittedSpace).value if path.is_file() else None
-    wanted = (session.config.data.image_size, session.config.budget.latency_ms)
+    wanted = (session.config.data.side, session.config.budget.latency_ms)
     return found if found is not None and (found.image_size, found.budget_ms) == wanted else None
 
 
 def _chosen(session: Session) -> FittedSpace:
     config, budget_ms = session.config, session.config.budget.latency_ms
     assert budget_ms is not None
-    size, factor, tried = config.data.image_size, 1.0, dict[float, tuple[float, float]]()
+    size, factor, tried = config.data.side, 1.0, dict[float, tuple[float, float]]()
     while LEAST <= factor <= MOST and factor not in tried:
         fastest_ms, slowest_ms = _extremes(session, factor)
         if fastest_ms * (1 + NEAR) <= budget_ms <= slowest_ms:

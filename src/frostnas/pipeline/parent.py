@@ -15,7 +15,6 @@ from frostnas.quant import Scheme
 
 FOLDER = "parent"
 """In the run directory: the run that trains it on the run's images."""
-SMALLEST, FINE = 32, 128  # pixels
 NET_KEY, WEIGHTS_KEY = "parent.net", "parent.weights"
 
 
@@ -70,25 +69,6 @@ def read_parent(config: ParentConfig) -> Parent | None:
     trained, path = load(Path(given) / TRAIN, TrainResult).value, Path(given) / WEIGHTS
     own = Normalisation(trained.images.mean, trained.images.std)
     return Parent(trained.net, read_weights(str(path), NET_KEY), str(path), trained.weights_sha256, own)
-
-
-def with_sizes(config: Config) -> Config:
-    """``config`` with the pictures as large as the largest network of the space wants them.
-
-    What is cut out of a parent chooses its size always: where `space.resolutions` is empty, up to `data.image_size`.
-    """
-    cut = config.parent.net is not None and config.net not in zoo_names()
-    sizes = config.space.resolutions or (usual_sizes(config.data.image_size) if cut else [])
-    if not sizes:
-        return config
-    space, data = replace(config.space, resolutions=sizes), replace(config.data, image_size=max(sizes))
-    return replace(config, space=space, data=data)
-
-
-def usual_sizes(most: int) -> list[int]:
-    """Up to seven sides from 32 to ``most`` pixels, which most strides divide; ``most`` where it is smaller."""
-    step = 16 if most <= FINE else 32
-    return list(range(SMALLEST, most + 1, step)) or [most]
 
 
 def taught_by_parent(config: Config, run_dir: Path) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -16,11 +17,13 @@ from frostnas.config import Config, TargetConfig, TargetName
 from frostnas.data import Images, Splits, batch_count
 from frostnas.data.images import Batch
 from frostnas.engine import Recipe, evaluate, predict
+from frostnas.engine.distill import Lesson
 from frostnas.engine.distributed import World
 from frostnas.engine.memory import held_bytes, most_added
 from frostnas.latency.nets import measure_nets
 from frostnas.nets import NAMED_BLOCKS, Net, count
 from frostnas.pipeline import costs, plan
+from frostnas.pipeline.adaptation import lesson_by
 from frostnas.pipeline.clock import seconds_of
 from frostnas.pipeline.costs import Measured, Step
 from frostnas.pipeline.session import Session
@@ -38,7 +41,6 @@ from frostnas.search.net.scoring import Scorer
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.block import BlockSpace
 from frostnas.search.spaces.network import NetworkSpace
-from frostnas.search.spaces.skeleton import from_scratch
 from frostnas.training.trainer import Trainer
 
 LOOKED_AT = 256  # images that a look at all of them is judged by
@@ -89,16 +91,22 @@ def _batches(images: Images, size: int, side: int | None = None) -> Iterator[Bat
 
 def _step(images: Images, size: int, take: Callable[[Batch], object], side: int | None = None) -> Step:
     """A step on batches of ``size``; the first one is not timed, and memory is that of small batches."""
-    device = images.labels.device
-    small, twice = (next(_batches(images, min(count, size), side)) for count in (SMALL, 2 * SMALL))
-    take(small)
-    one, two = (most_added(lambda batch=batch: take(batch), device) for batch in (small, twice))  # type: ignore[misc]
-    more = len(twice[1]) - len(small[1])
-    per_image = max(0.0, (two - one) / more) if more else one / len(small[1])
+    memory = step_memory(images, min(SMALL, size), min(2 * SMALL, size), take, side)
     batches = _batches(images, size, side)
     take(next(batches))
-    seconds = mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED))
-    return Step(seconds, max(0.0, one - per_image * len(small[1])), per_image)
+    return replace(memory, seconds=mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED)))
+
+
+def step_memory(
+    images: Images, small: int, large: int, take: Callable[[Batch], object], side: int | None = None
+) -> Step:
+    """The bytes of a step, by batches of two sizes; what is made once is made by a step before."""
+    one, two = (next(_batches(images, count, side)) for count in (small, large))
+    take(one)
+    least, most = (most_added(lambda batch=batch: take(batch), images.labels.device) for batch in (one, two))  # type: ignore[misc]
+    more = len(two[1]) - len(one[1])
+    per_image = max(0.0, (most - least) / more) if more else least / len(one[1])
+    return Step(0.0, max(0.0, least - per_image * len(one[1])), per_image)
 
 
 def _share(images: Images) -> tuple[Images, float]:
@@ -110,11 +118,8 @@ def _share(images: Images) -> tuple[Images, float]:
 
 def _space(session: Session) -> NetworkSpace:
     """The network space, around the Frost bottleneck where the block is still to be found."""
-    config, images = session.config, session.data.format
-    if session.parent is not None or config.block is not None:
-        return session.space
-    sizes = config.space.resolutions or [images.image_size]
-    return NetworkSpace(from_scratch(config.space.network, NAMED_BLOCKS["frost"], sizes, len(images.classes)))
+    block = session.block if session.config.block is not None else NAMED_BLOCKS["frost"]
+    return session.space_at(session.sizes, len(session.data.format.classes), block)
 
 
 def _model(config: Config, size: int) -> float:
@@ -143,14 +148,15 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
     recipe = replace(Recipe.of(session.config, "search_net"), float_epochs=1, epochs=1)
     val, times = _share(session.data.val)
     data, search = replace(session.data_to_search, val=val), session.config.search_net
-    work = Work(recipe, search, data, session.workspace, "", World(), session.lesson)
+    found, lesson = _parent(session, found)
+    work = Work(recipe, search, data, session.workspace, "", World(), lesson)
     supernet = work.fresh(space, share_weights=search.share_weights)
     archs = _drawn(space)
     macs = {arch: count(space.decode(arch)).macs for arch in archs}
     middle = sorted(archs, key=macs.__getitem__)[len(archs) // 2 - 1 :][:TRIED]
     share = mean(macs.values()) / mean(macs[arch] for arch in middle)
     trainer = work.trainer(supernet, _Given(space, middle, search.sandwich))
-    side, steps = data.train.side if session.lesson else None, {}
+    side, steps = data.train.side if lesson else None, {}
     for name, epoch in ((costs.NET_FLOAT, 0), (costs.NET_FAKE, 1)):
         trainer.progress.epoch = epoch
         trainer.begin_epoch()
@@ -168,6 +174,29 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
     least = seconds_of(lambda: short(middle[0]))
     whole = max(least, seconds_of(lambda: recalibrating(middle[0])))
     return _with(found, steps, {costs.NET_SCORE: share * (least + (whole - least) * times)})
+
+
+def _parent(session: Session, found: Measured) -> tuple[Measured, Lesson | None]:
+    """Its training on the images, and what it, still untrained, or another one teaches."""
+    config, parent, lesson = session.config, session.parent, session.lesson
+    if parent is None:
+        return found, lesson
+    images = session.data.format
+    recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=0, frozen_epochs=0)
+    net, knows = parent.live(len(images.classes), images.image_size, recipe.scheme)
+    set_state(net, QuantState.FLOAT)
+    net = net.to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if lesson is None and (knows or config.parent.epochs):
+        lesson = lesson_by(session, parent, deepcopy(net))
+    if not config.parent.epochs:
+        return found, lesson
+    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), size=images.image_size)
+    trainer.begin_epoch()
+    train = session.data.train
+    step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side)
+    val, times = _share(session.data.val)
+    look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
+    return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look}), lesson
 
 
 class _Given(NothingLearnt):

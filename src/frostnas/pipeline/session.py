@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +38,8 @@ from frostnas.engine.memory import free_bytes
 from frostnas.errors import InputError
 from frostnas.nets import NAMED_BLOCKS, Net, Weights, check_block, zoo_names, zoo_spec
 from frostnas.nets.weights import identity
-from frostnas.pipeline.parent import Parent, read_parent, taught_by_parent, with_sizes
+from frostnas.pipeline.parent import Parent, read_parent, taught_by_parent
+from frostnas.pipeline.sizes import BLOCK, NET, TABLE, with_sizes
 from frostnas.pipeline.source import read_start, with_normalisation
 from frostnas.pipeline.target import with_integers
 from frostnas.pipeline.teacher import load_teacher, speaking_of, teacher_side
@@ -48,7 +50,7 @@ from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
 T = TypeVar("T", bound=Artifact)
-BLOCK, TABLE, NET, EXPORT = "block.json", "latency.json", "net.json", "export.json"
+EXPORT = "export.json"
 NET_WEIGHTS = "net.safetensors"
 """In the run directory: the run of the first network that a time limit leaves something of."""
 ROWS, PARETO = "latency.csv", "pareto.csv"
@@ -73,7 +75,8 @@ class Session:
         """Args: net, block: the network and the block, where they are not what `net=` and `block=` say."""
         self.table_path = Path(config.table) if config.table else workspace.run_dir / TABLE
         self.given = config
-        config = with_sizes(config if net is not None else taught_by_parent(config, workspace.run_dir))
+        config = config if net is not None else taught_by_parent(config, workspace.run_dir)
+        config = with_sizes(config, workspace.run_dir)
         config = _streaming(_fitted(config))
         self.config = with_normalisation(with_integers(config, self.table_path))
         self.workspace = workspace
@@ -139,11 +142,20 @@ class Session:
     @cached_property
     def space(self) -> NetworkSpace:
         """The network space for these classes and sizes of images: of the parent, or for the block from scratch."""
-        config, images = self.config, self.data.format
-        sizes = config.space.resolutions or [images.image_size]
+        images = self.data.format
+        return self.space_at(self.sizes, len(images.classes), self.block if self.parent is None else None)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Of the images that a network may choose, pixels."""
+        return self.config.space.resolutions or [self.config.data.side]
+
+    def space_at(self, sizes: Sequence[int], classes: int, block: BlockSpec | None) -> NetworkSpace:
+        """The network space for images of other sizes. Args: block: of networks from scratch."""
         if self.parent is not None:
-            return NetworkSpace(of_parent(self.parent.spec.with_classes(len(images.classes)), config.parent, sizes))
-        return NetworkSpace(from_scratch(config.space.network, self.block, sizes, len(images.classes)))
+            return NetworkSpace(of_parent(self.parent.spec.with_classes(classes), self.config.parent, sizes))
+        assert block is not None
+        return NetworkSpace(from_scratch(self.config.space.network, block, sizes, classes))
 
     @cached_property
     def table(self) -> LatencyTable:
@@ -273,7 +285,7 @@ class Session:
     def data_to_search(self) -> Splits:
         """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
         with speaking_of("search_net.distill"):
-            return self._kept_at(teacher_side(self.config.search_net.distill), self.config.data.image_size)
+            return self._kept_at(teacher_side(self.config.search_net.distill), self.config.data.side)
 
     def _kept_at(self, side: int, size: int) -> Splits:
         """The data for images of ``size`` pixels, with training pictures of at least ``side``."""
@@ -325,7 +337,7 @@ def _fitted(config: Config) -> Config:
     """With the network space, and the proxy network of the block search, that `space.network.fit` asks for."""
     if not config.space.network.fit:
         return config
-    size, search = config.data.image_size, config.search_block
+    size, search = config.data.side, config.search_block
     network = fitted(config.space.network, size)
     search = replace(search, proxy=fitted_proxy(search.proxy, size))
     return replace(config, space=replace(config.space, network=network), search_block=search)

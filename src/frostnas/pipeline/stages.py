@@ -36,7 +36,9 @@ from frostnas.latency.variations import vary
 from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.adaptation import adaptation_inputs, adapted
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
-from frostnas.pipeline.session import BLOCK, EXPORT, NET, NET_WEIGHTS, PARETO, ROWS, TABLE, Session
+from frostnas.pipeline.peak import say_peak
+from frostnas.pipeline.session import EXPORT, NET_WEIGHTS, PARETO, ROWS, Session
+from frostnas.pipeline.sizes import BLOCK, NET, TABLE
 from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
@@ -81,15 +83,11 @@ def _search_net(session: Session, work: Work) -> NetResult:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
     parent, lesson = adapted(session, TRAINING, force=work.forced)
+    if parent is not None or len(session.sizes) > 1:
+        say_peak(session, lesson)
+    data, space = session.data_to_search, session.space
     found = search_net.search(
-        session.config,
-        session.data_to_search,
-        session.space,
-        targets,
-        session.workspace,
-        work.identity,
-        lesson=lesson,
-        parent=parent,
+        search_net.Job(session.config, data, space, targets, session.workspace, work.identity, lesson, parent)
     )
     baselines = baseline_rows(session, [found[0].result.net, *named]) if named else []
     block = session.block if session.parent is None else None
@@ -205,7 +203,7 @@ def _exported(session: Session) -> dict[str, str]:
     return {TRAIN: sha256_of(folder / TRAIN), WEIGHTS: digest}
 
 
-SPACE = ("space.network", "space.resolutions", "parent.kernels", "parent.expands")
+SPACE = ("space.network", "space.resolutions", "parent.kernels", "parent.expands", "parent.widths")
 SEARCH_BLOCK = Stage(
     "search-block",
     BLOCK,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.nets import Net
+from frostnas.nets.blocks import InvertedResidual
 from frostnas.search.net.sharing import SharedWeights
 from frostnas.search.net.supernet import Supernet
 
@@ -22,7 +23,7 @@ def inherit(supernet: Supernet, parent: Net) -> None:
     own = [supernet.input, supernet.stem, supernet.first, *supernet.heads.values()]
     theirs = [parent.input, parent.stem, parent.layers[0], *[parent.head] * len(supernet.heads)]
     for ours, given in zip(own, theirs, strict=True):
-        ours.load_state_dict(given.state_dict())
+        _take(ours, given)
     layers = iter(parent.layers[1:])
     for stage, one in enumerate(supernet.space.stages):
         for place in range(len(one.places)):
@@ -35,20 +36,38 @@ def inherit(supernet: Supernet, parent: Net) -> None:
 
 def _take(block: nn.Module, layer: nn.Module) -> None:
     """All that is the block's own."""
-    theirs = layer.state_dict()
-    block.load_state_dict({name: part(theirs[name], value.shape) for name, value in block.state_dict().items()})
+    theirs, squeezed = layer.state_dict(), (_squeezed(layer), _squeezed(block))
+    block.load_state_dict(
+        {
+            name: part(theirs[name], value.shape, squeezed if name.startswith("expand") else (0, 0))
+            for name, value in block.state_dict().items()
+        }
+    )
+
+
+def _squeezed(block: nn.Module) -> int:
+    """Channels that a squeeze puts before those that enter the block."""
+    if not isinstance(block, InvertedResidual) or block.squeeze is None:
+        return 0
+    return next(conv.out_channels for conv in block.squeeze.modules() if isinstance(conv, nn.Conv2d))
 
 
 def _share(shared: SharedWeights, layer: nn.Module) -> None:
-    """The weights that the candidates have in common."""
+    """The weights that the candidates have in common, which are the layer's: the largest candidate is the parent's."""
     for name, module in layer.named_modules():
         if isinstance(module, nn.Conv2d):
-            whole = shared.of(name).weight
-            whole.copy_(part(module.weight, whole.shape))
+            shared.of(name).weight.copy_(module.weight)
 
 
-def part(whole: Tensor, shape: Sequence[int]) -> Tensor:
-    """The first channels, (C_out, C_in) or (C,), and the middle of a kernel, (.., .., K, K)."""
+def part(whole: Tensor, shape: Sequence[int], squeezed: tuple[int, int] = (0, 0)) -> Tensor:
+    """The first channels, (C_out, C_in) or (C,), and the middle of a kernel, (.., .., K, K).
+
+    Args:
+        squeezed: inputs before the others, of the whole and of the part; each kind has its own first ones.
+    """
+    if whole.dim() > 1 and squeezed[0] != squeezed[1]:
+        theirs, ours = squeezed
+        whole = torch.cat([whole[:, :ours], whole[:, theirs:]], dim=1)
     for dim, size in enumerate(shape):
         start = (whole.shape[dim] - size) // 2 if dim >= 2 else 0
         whole = whole.narrow(dim, start, size)

@@ -59,64 +59,53 @@ class FoundNet(NamedTuple):
     alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is searched, for what, and what with."""
+
+    config: Config
+    data: Splits
+    space: NetworkSpace
+    goals: Sequence[Goal]
+    workspace: Workspace
+    identity: str
+    """Of everything that the result depends on: an interrupted run of the same goes on."""
+    lesson: Lesson | None = None
+    """What the supernet learns besides the labels."""
+    parent: Net | None = None
+    """The network that ``space`` is cut out of; all candidates start from their parts of it."""
+
+
 def run(
     config: Config, data: Splits, space: NetworkSpace, table: LatencyTable, workspace: Workspace, identity: str
 ) -> FoundNet:
-    """Search ``space`` under `budget`; an interrupted run of the same identity goes on.
-
-    Args:
-        identity: of everything that the result depends on.
-
-    Raises:
-        InputError: no network fits the budget, or the table does not hold the space.
-        TrainingError: the loss or an activation is not a finite number.
-    """
-    return search(config, data, space, [Goal(table, config.budget)], workspace, identity)[0]
+    """Search ``space`` from scratch under `budget` on one target; raises what `search` raises."""
+    return search(Job(config, data, space, [Goal(table, config.budget)], workspace, identity))[0]
 
 
-def search(
-    config: Config,
-    data: Splits,
-    space: NetworkSpace,
-    targets: Sequence[Goal],
-    workspace: Workspace,
-    identity: str,
-    *,
-    lesson: Lesson | None = None,
-    parent: Net | None = None,
-) -> list[FoundNet]:
-    """One network per target, all from one supernet; raises what `run` raises.
+def search(job: Job) -> list[FoundNet]:
+    """One network per goal, all from one supernet.
 
     Processes started by torchrun share every training batch, and score different networks.
 
-    Args:
-        lesson: what the supernet learns besides the labels.
-        parent: the network that ``space`` is cut out of; all candidates start from their parts of it.
+    Raises:
+        InputError: no network fits a budget, or a table does not hold the space.
+        TrainingError: the loss or an activation is not a finite number.
     """
-    with joined(data.train.labels.device, workspace.peer_timeout_s) as world:
-        return _search(config, data, space, targets, workspace, identity, world, lesson, parent)
+    with joined(job.data.train.labels.device, job.workspace.peer_timeout_s) as world:
+        return _search(job, world)
 
 
-def _search(
-    config: Config,
-    data: Splits,
-    space: NetworkSpace,
-    targets: Sequence[Goal],
-    workspace: Workspace,
-    identity: str,
-    world: World,
-    lesson: Lesson | None,
-    parent: Net | None,
-) -> list[FoundNet]:
-    search, recipe = config.search_net, Recipe.of(config, "search_net")
+def _search(job: Job, world: World) -> list[FoundNet]:
+    search, recipe, workspace = job.config.search_net, Recipe.of(job.config, "search_net"), job.workspace
     recipe.check_shares(world)
     _check(search)
     seed_all(recipe.seed)
     start = time.monotonic()
-    tasks = [make_task(target.budget, space, target.table, search.population) for target in targets]
+    tasks = [make_task(goal.budget, job.space, goal.table, search.population) for goal in job.goals]
     for task in tasks:
         _announce(task, workspace)
-    work = Work(recipe, search, data, workspace, identity, world, lesson, parent)
+    work = Work(recipe, search, job.data, workspace, job.identity, world, job.lesson, job.parent)
     if search.alone:
         best = [search_alone(work, task) for task in tasks]
         return [_found(work, task, *one, start) for task, one in zip(tasks, best, strict=True)]
@@ -248,6 +237,8 @@ def _found(
     start: float,
 ) -> FoundNet:
     """Args: start: of the search, by the monotonic clock."""
+    if len(sizes := task.space.sizes) > 1:
+        work.workspace.say(f"search-net: images of {pick.arch.size} pixels, of {', '.join(map(str, sizes))}")
     result = NetResult(
         net=task.space.decode(pick.arch),
         strategy=work.search.strategy.value,

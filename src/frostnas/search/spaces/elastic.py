@@ -40,9 +40,19 @@ def of_parent(parent: NetSpec, config: ParentConfig, sizes: Sequence[int]) -> Sk
         sizes=tuple(sorted(set(sizes))),
         stem=parent.stem,
         first=first,
-        stages=tuple(Stage((width,), tuple(places)) for width, places in zip(widths, stages, strict=True)),
+        stages=tuple(
+            Stage(_widths(width, places, config), tuple(places)) for width, places in zip(widths, stages, strict=True)
+        ),
         head=parent.head,
     )
+
+
+def _widths(width: int, places: Sequence[Place], config: ParentConfig) -> tuple[int, ...]:
+    """The parent's own first, then what is smaller."""
+    if any(place.block.kind == "ghost" for place in places):  # half of its channels are made of the other half
+        return (width,)
+    less = (div8(width * share) for share in sorted(config.widths, reverse=True))
+    return tuple(dict.fromkeys([width, *(one for one in less if one < width)]))
 
 
 def _ops(layer: LayerSpec, in_channels: int, config: ParentConfig) -> tuple[Op, ...]:
@@ -63,5 +73,6 @@ def _check(config: ParentConfig, parent: NetSpec) -> None:
         raise InputError(f"parent.net={config.net}: has {len(parent.layers)} layer; expected at least 2")
     if any(kernel < 3 or kernel % 2 == 0 for kernel in config.kernels):
         raise InputError(f"parent.kernels={config.kernels}: expected odd numbers from 3, or none")
-    if not config.expands or not all(0 < share <= 1 for share in config.expands):
-        raise InputError(f"parent.expands={config.expands}: expected one or more shares above 0, up to 1")
+    for key, shares in (("expands", config.expands), ("widths", config.widths)):
+        if not shares or not all(0 < share <= 1 for share in shares):
+            raise InputError(f"parent.{key}={shares}: expected one or more shares above 0, up to 1")
