@@ -69,6 +69,22 @@ def test_a_damaged_checkpoint_is_named_kept_aside_and_the_one_before_it_used(
     assert Saver(workspace(tmp_path), "work.pt", "a run").live["step"] == 2
 
 
+def test_rows_of_metrics_are_those_of_the_checkpoint_whatever_happened_to_their_file(tmp_path: Path) -> None:
+    first = Saver(workspace(tmp_path), "work.pt", "a run")
+    metrics = first.metrics("train")
+    metrics.row(epoch=1, phase="qat, first", loss=0.1)
+    first.save(lambda: STATES[0])
+    kept = metrics.path.read_bytes()
+    metrics.row(epoch=2, phase="qat", loss=0.2)  # of work that is lost
+    metrics.path.write_bytes(kept.replace(b"0.1", b"0.7"))
+    second = Saver(workspace(tmp_path), "work.pt", "a run")
+    second.save(lambda: STATES[1])  # before the metrics are written on
+    third = Saver(workspace(tmp_path), "work.pt", "a run").metrics("train")
+    assert third.path.read_bytes() == kept
+    third.row(epoch=2, phase="qat", loss=0.3)
+    assert third.path.read_bytes() == kept + b"2,qat,0.3\n"
+
+
 def test_with_both_generations_damaged_it_starts_anew(tmp_path: Path) -> None:
     path = written(tmp_path).path
     flip(path)

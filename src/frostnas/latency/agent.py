@@ -420,7 +420,7 @@ def alone_in(folder):
     return lock
 
 
-def signature(said, key):
+def signature(said: "dict[str, object]", key: str) -> str:
     """What a manifest or results that were cut or edited do not have."""
     body = {name: value for name, value in said.items() if name != "signature"}
     return hashlib.sha256((key + json.dumps(body, sort_keys=True)).encode()).hexdigest()
