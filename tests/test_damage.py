@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from PIL import Image
 
 from frostnas.deploy.runtime import SEAL, UNSEALED, sealed
 from tests.damage import ACCIDENTS, VALUES, leaves, put, resealed
-from tests.forked import Commands, Done, commands
+from tests.forked import Commands, Done
 from tests.made_run import make_run
 
 ARTIFACTS = ["block.json", "latency.json", "net.json", "train.json", "export.json"]
@@ -27,12 +27,6 @@ FIGURES = ["metrics/train.csv", "pareto.csv"]
 """Without a digest in what a report reads: another number within the limits is drawn."""
 MOST_MB = 1000
 AT_TERMINAL = "limits on what is read, and one line for any error, are made at the command line"
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with commands(tmp_path_factory.mktemp("said")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from frostnas.latency.targets import run_agent
 from frostnas.latency.targets.follow import AGENT
 from frostnas.quant import Scheme
 from tests.damage import ACCIDENTS, VALUES, leaves, put
-from tests.forked import Commands, Done, commands
+from tests.forked import Commands, Done
 from tests.latency_parts import NET
 from tests.made_run import make_run
 from tests.tiny import TINY
@@ -36,12 +35,6 @@ STAGES = {
     "train": ("train.json", "train*", ["train.csv", "ranges.csv"], ["weights.safetensors"]),
 }
 """Stage -> its artifact, its checkpoints, its metrics, and its weights."""
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with commands(tmp_path_factory.mktemp("said")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
