@@ -31,7 +31,12 @@ IMAGES, WIDTHS, GENERATIONS = (500, 2000, 5000, 10_000, 20_000), (1, 2, 4, 8), (
 CLASSES, SIDE, FILES = 10, 32, 200
 QUICK = ["data.image_size=16", "latency.rounds=2", "latency.round_ms=0.1", "latency.fit_networks=4"]
 QUICK += ["latency.held_out_networks=2", "search_net.float_epochs=0", "search_net.epochs=1"]
-SPACE = ["space.network.depths=[2,2]", "space.network.strides=[2,2]", "space.network.head_channels=64"]
+SPACE = [
+    "space.network.widths=[16,32]",
+    "space.network.depths=[2,2]",
+    "space.network.strides=[2,2]",
+    "space.network.head_channels=64",
+]
 
 
 @dataclass(frozen=True)

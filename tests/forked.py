@@ -96,8 +96,14 @@ def _serve() -> None:
     import frostnas.cli.evaluate
     import frostnas.cli.predict
     import frostnas.cli.report
-    import frostnas.cli.run  # noqa: F401
+    import frostnas.cli.run
+    import frostnas.report.block_plots
+    import frostnas.report.pareto_plot
+    import frostnas.report.range_plot
+    import frostnas.report.training_plot  # noqa: F401
+    from frostnas.config.compose import compose_config
 
+    compose_config([])  # imports what it needs, and finds the groups
     torch.set_num_threads(1)
     for line in sys.stdin:
         words, out, err, limit_s = json.loads(line)

@@ -16,18 +16,21 @@ from frostnas.artifacts import (
     CandidateCosts,
     ClassImages,
     Contender,
+    EpochRow,
     ExportReport,
     HeadSpec,
     ImageFormat,
     LayerSpec,
     NetResult,
     NetSpec,
+    ParetoRow,
     Provenance,
     SeedResult,
     SlotResult,
     SplitRecord,
     StemSpec,
     TrainResult,
+    csv_of,
     save,
     sha256_of,
     sha256_of_value,
@@ -88,6 +91,11 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     for value, inputs in found:
         save(folder / f"{value.KIND}.json", value, Provenance({"seed": seed}, inputs))
     (folder / "config.yaml").write_text(f"seed: {seed}\n")
+    (folder / "metrics").mkdir()
+    epochs = [EpochRow(n, "qat", 0.1 / n, 2 / n, 1 - 1 / n, 0.9 - seed / 100 - 0.8 / n) for n in range(1, 4)]
+    (folder / "metrics" / "train.csv").write_bytes(csv_of(EpochRow, epochs))
+    networks = [ParetoRow(f"{width}", 0.5 * width, 0.8 + seed / 100, True, width == 2) for width in (1, 2, 3)]
+    (folder / "pareto.csv").write_bytes(csv_of(ParetoRow, networks))
     return folder
 
 

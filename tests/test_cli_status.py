@@ -84,3 +84,14 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 )
 def test_durations_are_said_as_a_person_would(seconds: float | None, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"epoch,lr\nsoon,0.1\n", b"epoch,lr\n1\n", b"lr\n0.1\n", b"x" * 200_000]
+)
+def test_metrics_that_are_damaged_are_named_in_one_line(tmp_path: Path, damage: bytes) -> None:
+    path = run_dir(tmp_path, START) / "metrics" / "train.csv"
+    path.write_bytes(damage)
+    with pytest.raises(InputError, match=r"metrics/train\.csv: .*remove it to go without$") as caught:
+        look(tmp_path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +9,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.forked import Commands, commands
+from tests.forked import Commands
 from tests.made_run import make_run
 from tests.test_damage_run import WORDS
 from tests.test_kills import MADE, content
 
 LOADED = ["data=imagefolder", "data.in_memory_mb=0", "data.image_size=8", "data.augment.flip=true"]
 SHORT = ["train.float_epochs=1", "train.epochs=1", "train.frozen_epochs=0", "train.batch_size=64"]
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with commands(tmp_path_factory.mktemp("said")) as made:
-        yield made
 
 
 @pytest.mark.slow

@@ -42,6 +42,12 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
+def swollen(path: Path) -> None:
+    """By more than any memory holds; on disk it takes no room."""
+    with path.open("r+b") as file:
+        file.truncate(2**42)
+
+
 def plain(path: Path) -> None:
     torch.save({"identity": "a run", "done": {}, "live": STATES[0], "seconds": 0.0}, path)
 
@@ -53,20 +59,37 @@ def test_a_run_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> None:
     assert Saver(workspace(tmp_path), "work.pt", "another run").live is None
 
 
-@pytest.mark.parametrize("damage", [flip, cut, empty, plain])
+@pytest.mark.parametrize("damage", [flip, cut, empty, swollen, plain])
 def test_a_damaged_checkpoint_is_named_kept_aside_and_the_one_before_it_used(
     damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = written(tmp_path).path
     damage(path)
-    broken = path.read_bytes()
+    broken = path.stat()
     with caplog.at_level(logging.INFO, "frostnas"):
         saver = Saver(workspace(tmp_path), "work.pt", "a run")
     assert saver.live["step"] == 1
     assert f"warning: {path}: is damaged" in caplog.text
-    assert path.with_name("work.pt.damaged").read_bytes() == broken
+    aside = path.with_name("work.pt.damaged").stat()
+    assert (aside.st_ino, aside.st_size, aside.st_mtime_ns) == (broken.st_ino, broken.st_size, broken.st_mtime_ns)
     saver.save(lambda: STATES[2])
     assert Saver(workspace(tmp_path), "work.pt", "a run").live["step"] == 2
+
+
+def test_rows_of_metrics_are_those_of_the_checkpoint_whatever_happened_to_their_file(tmp_path: Path) -> None:
+    first = Saver(workspace(tmp_path), "work.pt", "a run")
+    metrics = first.metrics("train")
+    metrics.row(epoch=1, phase="qat, first", loss=0.1)
+    first.save(lambda: STATES[0])
+    kept = metrics.path.read_bytes()
+    metrics.row(epoch=2, phase="qat", loss=0.2)  # of work that is lost
+    metrics.path.write_bytes(kept.replace(b"0.1", b"0.7"))
+    second = Saver(workspace(tmp_path), "work.pt", "a run")
+    second.save(lambda: STATES[1])  # before the metrics are written on
+    third = Saver(workspace(tmp_path), "work.pt", "a run").metrics("train")
+    assert third.path.read_bytes() == kept
+    third.row(epoch=2, phase="qat", loss=0.3)
+    assert third.path.read_bytes() == kept + b"2,qat,0.3\n"
 
 
 def test_with_both_generations_damaged_it_starts_anew(tmp_path: Path) -> None:

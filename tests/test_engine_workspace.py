@@ -65,12 +65,14 @@ def test_the_log_holds_what_was_said_and_what_stopped_it(tmp_path: Path) -> None
     assert "boom" in text
 
 
-def test_metrics_go_on_after_the_rows_that_are_kept(tmp_path: Path) -> None:
+def test_metrics_go_on_after_the_rows_that_are_given_whatever_the_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "metrics" / "train.csv"
     first = MetricsWriter(path)
-    for epoch in range(3):
-        first.row(epoch=epoch, loss=0.1 + epoch)
-    second = MetricsWriter(path, keep=1)
+    first.row(epoch=0, loss=0.1)
+    kept = first.text
+    first.row(epoch=1, loss=1.1)
+    path.write_bytes(b"\xff damage")
+    second = MetricsWriter(path, kept)
     second.row(epoch=1, loss=7.0)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -86,8 +88,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def log_epochs(folder: Path, first: int, last: int, sign: int) -> None:
     """Train from epoch ``first`` to ``last``, as a run that has all before it in its checkpoint."""
     with Workspace.open(folder, quiet=True, logger=Logger.tensorboard) as workspace:
-        train = workspace.metrics("train", keep=first - 1)
-        ranges = workspace.metrics("ranges", keep=2 * (first - 1), by=["layer"])
+        train, ranges = workspace.metrics("train"), workspace.metrics("ranges", by=["layer"])
         for epoch in range(first, last + 1):
             train.row(epoch=epoch, phase="qat", loss=sign * epoch)
             ranges.rows({"epoch": epoch, "layer": layer, "high": sign * epoch} for layer in ("stem", "head"))

@@ -25,6 +25,7 @@ from frostnas.artifacts.results import (
     ClassImages,
     ClassScore,
     Contender,
+    EpochRow,
     Evaluation,
     ExportReport,
     FormatFile,
@@ -73,7 +74,7 @@ from frostnas.artifacts.store import (
     sweep,
     write_atomic,
 )
-from frostnas.artifacts.tables import csv_of
+from frostnas.artifacts.tables import csv_of, rows_of_figures
 
 __all__ = [
     "EARLY",
@@ -92,6 +93,7 @@ __all__ = [
     "Confusion",
     "Contender",
     "Convention",
+    "EpochRow",
     "Evaluation",
     "ExportReport",
     "FittedSpace",
@@ -141,6 +143,7 @@ __all__ = [
     "load_table",
     "read_rows",
     "row_of",
+    "rows_of_figures",
     "save",
     "scratch",
     "sha256_of",

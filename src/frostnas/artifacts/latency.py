@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -28,8 +26,8 @@ from frostnas.artifacts.limits import (
     Whole,
 )
 from frostnas.artifacts.specs import LayerSpec, NetSpec, Workload
-from frostnas.artifacts.store import bytes_of, checked, load, sha256_of, write_atomic
-from frostnas.artifacts.tables import csv_of
+from frostnas.artifacts.store import bytes_of, load, sha256_of, write_atomic
+from frostnas.artifacts.tables import csv_of, rows_in
 from frostnas.errors import InputError
 
 
@@ -242,30 +240,15 @@ def read_rows(path: Path, csv_sha256: str) -> tuple[LatencyRow, ...]:
     """Read `latency.csv`.
 
     Raises:
-        InputError: the file is missing, was edited after it was written, has other columns, or a value
-            outside its limits.
+        InputError: the file is missing, was edited after it was written, lacks a column, or holds a
+            value outside its limits.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected the rows of the latency table beside it")
     content = bytes_of(path)
     if hashlib.sha256(content).hexdigest() != csv_sha256:
         raise InputError(f"{path}: is not the file that its latency.json was written with; profile again")
-    names = [column.name for column in fields(LatencyRow)]
-    try:
-        lines = list(csv.reader(io.StringIO(content.decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table ({error})") from None
-    if lines[:1] != [names]:
-        raise InputError(
-            f"{path}: has columns {', '.join(lines[0][:40]) if lines else 'none'}; expected {', '.join(names)}"
-        )
-    return tuple(_row(f"{path}: line {number}", names, words) for number, words in enumerate(lines[1:], start=2))
-
-
-def _row(place: str, names: Sequence[str], words: Sequence[str]) -> LatencyRow:
-    if len(words) != len(names):
-        raise InputError(f"{place}: {len(words)} values; expected {len(names)}")
-    return checked(place, dict(zip(names, words, strict=True)), LatencyRow, strict=False)
+    return rows_in(path, content, LatencyRow)
 
 
 def load_table(path: Path) -> LatencyTable:

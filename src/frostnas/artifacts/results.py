@@ -142,6 +142,18 @@ class BlockResult:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochRow:
+    """One epoch of a training; `metrics/train.csv`."""
+
+    epoch: Count
+    phase: Line
+    lr: Amount
+    train_loss: Finite
+    train_top1: Fraction
+    val_top1: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class ParetoRow:
     """One evaluated network of stage 2; `pareto.csv`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from frostnas.artifacts import rows_of_figures
+from frostnas.artifacts.limits import Count
 from frostnas.cli.outcome import Outcome
 from frostnas.config import Config, SearchNetConfig, TrainConfig
 from frostnas.config.compose import read_stored
@@ -39,6 +40,13 @@ STEPS = (
     Step("train", "train.json", TrainConfig),
     Step("export", "export.json"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of a row of metrics its epoch."""
+
+    epoch: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +160,7 @@ def _epochs(folder: Path, step: Step) -> tuple[int, int]:
         return 0, 0
     group = read_stored(settings, step.epochs, step.command.replace("-", "_"))
     total = group.float_epochs + group.epochs
-    if not metrics.is_file():
-        return 0, total
-    with metrics.open(newline="") as file:
-        return len({row.get("epoch") for row in csv.DictReader(file)}), total
+    return len(set(rows_of_figures(metrics, Counted))), total
 
 
 def _grid(folder: Path, steps: list[StepStatus]) -> Grid:

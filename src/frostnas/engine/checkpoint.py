@@ -13,8 +13,8 @@ import torch
 
 from frostnas.artifacts import write_atomic
 
-TITLE = b"frostnas checkpoint 1 "
-HEADER = len(TITLE) + 2 * hashlib.sha256().digest_size + 1  # the title, the rest's SHA-256 in hex, a line feed
+TITLE, DIGITS = "frostnas checkpoint 2", 20
+HEADER = len(TITLE) + 2 * hashlib.sha256().digest_size + DIGITS + 3  # title, SHA-256 and size of the rest, a line
 
 
 def rng_state() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     with buffer.getbuffer() as view:
         digest = hashlib.sha256(view[HEADER:]).hexdigest()
-        view[:HEADER] = TITLE + digest.encode() + b"\n"
+        view[:HEADER] = _header(digest, len(view) - HEADER)
     if path.exists():
         path.replace(former(path))
     write_atomic(path, buffer.getvalue())
@@ -72,12 +72,19 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
         DamagedError: it is not as it was written.
         FileNotFoundError: there is none.
     """
-    raw = path.read_bytes()
-    header, payload = raw[:HEADER], memoryview(raw)[HEADER:]
+    with path.open("rb") as file:
+        header, size = file.read(HEADER), path.stat().st_size - HEADER
+        if not header.endswith(b" %0*d\n" % (DIGITS, max(size, 0))):  # before gigabytes of nothing are read
+            raise DamagedError("it has another size than it was written with")
+        payload = file.read()
     digest = hashlib.sha256(payload).hexdigest()
-    if header != TITLE + digest.encode() + b"\n":
+    if header != _header(digest, size):
         raise DamagedError("its digest is that of another content")
     try:
         return dict(torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)), digest
     except Exception as error:  # torch raises several unrelated types
         raise DamagedError(f"{type(error).__name__} in spite of its digest") from error
+
+
+def _header(digest: str, size: int) -> bytes:
+    return f"{TITLE} {digest} {size:0{DIGITS}}\n".encode()

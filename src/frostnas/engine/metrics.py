@@ -20,17 +20,14 @@ class MetricsWriter:
     """
 
     def __init__(
-        self, path: Path, keep: int = 0, *, writes: bool = True, board: Board | None = None, by: Sequence[str] = ()
+        self, path: Path, text: str = "", *, writes: bool = True, board: Board | None = None, by: Sequence[str] = ()
     ) -> None:
-        """Args: keep: rows of an interrupted run to go on after; later ones are dropped.
+        """Args: text: of an interrupted run, to go on after; what is at ``path`` is not read.
         writes: False for a process that shares a run directory with the one that writes.
         by: columns that tell rows of one epoch apart, such as the layer.
         """
         self.path, self.writes, self.board, self.by = path, writes, board, by
-        self._rows: list[dict[str, str]] = []
-        if keep and path.is_file():
-            with path.open(newline="") as file:
-                self._rows = list(csv.DictReader(file))[:keep]
+        self._rows = list(csv.DictReader(io.StringIO(text, newline="")))
         self._write()
 
     def row(self, **figures: float | int | str) -> None:
@@ -53,12 +50,16 @@ class MetricsWriter:
             if name not in ("epoch", *self.by) and not isinstance(value, str):
                 board.scalar("/".join([name, *map(str, labels)]), value, int(figures["epoch"]))
 
-    def _write(self) -> None:
-        if not self.writes:
-            return
-        text = io.StringIO()
+    @property
+    def text(self) -> str:
+        """All rows so far, as the file holds them."""
+        text = io.StringIO(newline="")
         if self._rows:
             writer = csv.DictWriter(text, list(self._rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self._rows)
-        write_atomic(self.path, text.getvalue().encode())
+        return text.getvalue()
+
+    def _write(self) -> None:
+        if self.writes:
+            write_atomic(self.path, self.text.encode())

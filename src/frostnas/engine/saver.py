@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from frostnas.engine.checkpoint import DamagedError, former, load_checkpoint, save_checkpoint
 from frostnas.engine.distributed import from_first, processes, total
 from frostnas.engine.interrupt import Interrupts
+from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.workspace import Workspace
 from frostnas.errors import InputError
 
@@ -23,7 +24,7 @@ class Saver:
     """Finished work by name, and the state of the work that is going on; plain: tensors, numbers, strings, containers.
 
     Of several processes the first writes, and all go on from the same place. A file that is damaged is kept aside,
-    and the one before it is used.
+    and the one before it is used. The rows of the stage's metrics are in it too: their CSV files are only written.
     """
 
     def __init__(self, workspace: Workspace, name: str, identity: str, device: torch.device = CPU) -> None:
@@ -41,6 +42,8 @@ class Saver:
         self.done: dict[str, Any] = content["done"]
         self.live: Any = content["live"]
         """The state of unfinished work, until it is finished; None where there is none."""
+        self._texts: dict[str, str] = content["metrics"]
+        self._writers: dict[str, MetricsWriter] = {}
         self._seconds: float = content["seconds"]
         self._clock = self._saved = time.monotonic()
 
@@ -63,7 +66,7 @@ class Saver:
 
     def _newest(self) -> dict[str, Any]:
         """The newest checkpoint of the same run that is whole."""
-        content: dict[str, Any] = {"done": {}, "live": None, "seconds": 0.0}
+        content: dict[str, Any] = {"done": {}, "live": None, "metrics": {}, "seconds": 0.0}
         found = 0
         for path in (self.path, former(self.path)):
             try:
@@ -92,6 +95,11 @@ class Saver:
                 f"{self.path}: the processes found different checkpoints; all nodes need the first one's: share the "
                 "run directory, or copy the file"
             )
+
+    def metrics(self, name: str, by: Sequence[str] = ()) -> MetricsWriter:
+        """`metrics/<name>.csv` after the rows that the checkpoint holds; see `Workspace.metrics`."""
+        self._writers[name] = self.workspace.metrics(name, self._texts.get(name, ""), by)
+        return self._writers[name]
 
     def once(self, name: str, work: Callable[[], Any], *, part: bool = False) -> Any:
         """The result of ``work``: from the checkpoint, else computed and written to it.
@@ -130,6 +138,7 @@ class Saver:
         """Write the checkpoint now."""
         if self.workspace.writes:
             self.live = state()
-            content = {"identity": self.identity, "done": self.done, "live": self.live, "seconds": self.seconds}
-            save_checkpoint(self.path, content)
+            self._texts |= {name: writer.text for name, writer in self._writers.items()}
+            content = {"identity": self.identity, "done": self.done, "live": self.live, "metrics": self._texts}
+            save_checkpoint(self.path, content | {"seconds": self.seconds})
         self._saved = time.monotonic()

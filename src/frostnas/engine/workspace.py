@@ -108,8 +108,8 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def metrics(self, stage: str, keep: int = 0, by: Sequence[str] = ()) -> MetricsWriter:
-        """`metrics/<stage>.csv`, begun anew, or after its first ``keep`` rows, and what the logger makes of it.
+    def metrics(self, stage: str, text: str = "", by: Sequence[str] = ()) -> MetricsWriter:
+        """`metrics/<stage>.csv`, begun anew, or after the rows in ``text``, and what the logger makes of it.
 
         Args:
             by: columns that tell rows of one epoch apart.
@@ -119,7 +119,7 @@ class Workspace:
             board = Board(self.run_dir / "tensorboard" / stage)
             self._closing.callback(board.close)
         path = self.run_dir / "metrics" / f"{stage}.csv"
-        return MetricsWriter(path, keep, writes=self.writes, board=board, by=by)
+        return MetricsWriter(path, text, writes=self.writes, board=board, by=by)
 
     def progress(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
         """A progress bar: ``with workspace.progress("train", total=steps) as bar: bar.step(loss=0.1)``."""

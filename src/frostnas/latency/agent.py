@@ -49,6 +49,7 @@ WARMUP_RUNS = 3
 LEAST_RUNS = 3  # per hot sample
 PASSES = 3  # round-robin runs per round
 TRIES = 4  # for a hot sample in which nothing interfered
+MOST_CHARACTERS = 1 << 26  # that are read of a file
 EMPTY = (  # ONNX: identity of uint8 (1, 8)
     "CAg6VQoZCgVpbnB1dBIGb3V0cHV0IghJZGVudGl0eRIFZW1wdHlaFwoFaW5wdXQSDgoMCAIS"
     "CAoCCAEKAggIYhgKBm91dHB1dBIOCgwIAhIICgIIAQoCCAhCBAoAEBE="
@@ -77,10 +78,10 @@ def facts(runtime="onnxruntime"):
 
 
 def read_text(path):
-    """A small system file, or an empty string."""
+    """A small file, or an empty string."""
     try:
         with open(path, errors="replace") as file:
-            return file.read().strip("\0 \n")
+            return file.read(MOST_CHARACTERS).strip("\0 \n")
     except OSError:
         return ""
 
@@ -419,10 +420,23 @@ def alone_in(folder):
     return lock
 
 
-def signature(results, key):
-    """What a results file that was cut or edited does not have."""
-    body = {name: value for name, value in results.items() if name != "signature"}
+def signature(said: "dict[str, object]", key: str) -> str:
+    """What a manifest or results that were cut or edited do not have."""
+    body = {name: value for name, value in said.items() if name != "signature"}
     return hashlib.sha256((key + json.dumps(body, sort_keys=True)).encode()).hexdigest()
+
+
+def signed(path):
+    """What a manifest says, if it is whole."""
+    with open(path, errors="replace") as file:
+        text = file.read(MOST_CHARACTERS)
+    try:
+        said = json.loads(text)
+        if said["signature"] == signature(said, said["key"]):
+            return said
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    sys.exit("agent: %s is damaged; write or copy it anew" % path)
 
 
 def main(folder, tell):
@@ -430,8 +444,7 @@ def main(folder, tell):
     manifest_path = os.path.join(folder, "manifest.json")
     if not os.path.exists(manifest_path):
         sys.exit("agent: no manifest.json in %s" % folder)
-    with open(manifest_path) as file:
-        manifest = json.load(file)
+    manifest = signed(manifest_path)
     missing = lacking(manifest["runtime"])
     if missing:
         sys.exit("agent: %s; install %s for %s" % (missing, " and ".join(missing), sys.executable))
@@ -506,6 +519,7 @@ def self_test():
         digest = sha256_of(path)
         manifest = {"runtime": "onnxruntime", "threads": 1, "batch": 1, "cpus": [], "rounds": 2, "round_ms": 0.1}
         manifest.update(models=[{"file": "0.onnx", "sha256": digest}], operations_of=[], outputs_of=[digest], key="")
+        manifest["signature"] = signature(manifest, "")
         with open(os.path.join(folder, "manifest.json"), "w") as file:
             json.dump(manifest, file)
         main(folder, tell_person)
@@ -532,12 +546,16 @@ if __name__ == "__main__":
         print(json.dumps(check(arguments.check, arguments.runtime)))
     elif arguments.self_test:
         self_test()
-    elif arguments.attached:
-        end_with_input()
-        held = alone_in(arguments.folder)
-        main(arguments.folder, tell_program)
     else:
         try:
-            main(arguments.folder or os.path.dirname(os.path.abspath(__file__)), tell_person)
+            if arguments.attached:
+                end_with_input()
+                held = alone_in(arguments.folder)
+                main(arguments.folder, tell_program)
+            else:
+                main(arguments.folder or os.path.dirname(os.path.abspath(__file__)), tell_person)
+        except OSError as error:
+            where = "%s: " % error.filename if error.filename else ""
+            sys.exit("agent: %s%s" % (where, error.strerror or error))
         except KeyboardInterrupt:
             sys.exit("agent: interrupted; started again it goes on from here")

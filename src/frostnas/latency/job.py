@@ -15,6 +15,7 @@ import numpy as np
 from frostnas.artifacts import Host, Timing, bytes_of, checked, sha256_of, write_atomic
 from frostnas.config import LatencyConfig
 from frostnas.errors import InputError
+from frostnas.latency.agent import signature
 from frostnas.latency.said import Report
 
 if TYPE_CHECKING:
@@ -83,10 +84,8 @@ class Job:
             "outputs_of": [self.digests[name] for name in outputs_of],
         }
         before = _manifest_in(self.folder)
-        manifest["key"] = before.pop("key", "") if before else ""
-        if before != {name: value for name, value in manifest.items() if name != "key"}:
-            manifest["key"] = secrets.token_hex(16)
-            write_atomic(self.folder / MANIFEST, json.dumps(manifest).encode())
+        if before != _sealed(manifest, str(before.get("key"))):
+            write_atomic(self.folder / MANIFEST, json.dumps(_sealed(manifest, secrets.token_hex(16))).encode())
             (self.folder / RESULTS).unlink(missing_ok=True)
         for path in self.folder.glob("*.onnx"):
             if path.stem not in digests:
@@ -133,9 +132,15 @@ def read_results(path: Path, folder: Path) -> Report:
     if said.get("manifest_sha256") != sha256_of(manifest_path):
         raise InputError(f"{path}: was measured with other models or settings than {manifest_path} names")
     key = json.loads(manifest_path.read_bytes())["key"]
-    if hashlib.sha256((key + json.dumps(said, sort_keys=True)).encode()).hexdigest() != given:
+    if signature(said, key) != given:
         raise InputError(f"{path}: was changed after the agent wrote it; copy it again")
     return checked(path, said, Report)
+
+
+def _sealed(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    """With a key that its results are signed with, and a signature of its own."""
+    keyed = manifest | {"key": key}
+    return keyed | {"signature": signature(keyed, key)}
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:

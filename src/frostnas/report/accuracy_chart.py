@@ -8,8 +8,8 @@ from typing import Any
 
 import altair as alt
 
-from frostnas.artifacts import NetResult, ParetoRow
-from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, PINK, RED, TEAL, VIOLET, Values, chart, rows_of
+from frostnas.artifacts import NetResult, ParetoRow, rows_of_figures
+from frostnas.report.drawing import AMBER, BLUE, GREEN, GREY, PINK, RED, TEAL, VIOLET, Values, chart
 from frostnas.report.grids import RunSummary
 from frostnas.report.units import percent
 
@@ -26,17 +26,9 @@ LARGE, SMALL = 150, 60  # areas of points, pixels
 RUN_COLOURS = (BLUE, AMBER, GREEN, RED, VIOLET, TEAL, PINK, GREY)
 
 
-def pareto_rows(path: Path) -> list[ParetoRow]:
+def pareto_rows(path: Path) -> tuple[ParetoRow, ...]:
     """The rows of `pareto.csv`; none where there is no file."""
-    return [
-        ParetoRow(
-            row["network"],
-            float(row["latency_ms"]),
-            float(row["top1"]),
-            *(row[name] == "True" for name in ("on_front", "picked", "measured", "alone")),
-        )
-        for row in rows_of(path)
-    ]
+    return rows_of_figures(path, ParetoRow)
 
 
 def points(run: RunSummary, rows: Sequence[ParetoRow]) -> Values:

@@ -8,9 +8,9 @@ from typing import Any
 
 import altair as alt
 
-from frostnas.artifacts import Inspection, LatencyTable
+from frostnas.artifacts import EpochRow, Inspection, LatencyTable, rows_of_figures
 from frostnas.report.accuracy_chart import accuracy_chart, pareto_rows, points
-from frostnas.report.drawing import AMBER, BLUE, GREY, HEIGHT, ROW, Figure, Values, chart, figure, rows_of
+from frostnas.report.drawing import AMBER, BLUE, GREY, HEIGHT, ROW, Figure, Values, chart, figure
 from frostnas.report.grids import RunSummary
 from frostnas.report.network_chart import network_caption, network_chart, parts_of
 from frostnas.report.units import percent
@@ -141,21 +141,15 @@ def confusion_chart(inspection: Inspection) -> Any:
 
 def curve_rows(path: Path) -> Values:
     """`metrics/train.csv` as one row per panel, series and epoch."""
-    return [one for row in rows_of(path) for one in _of_epoch(row)]
+    return [one for row in rows_of_figures(path, EpochRow) for one in _of_epoch(row)]
 
 
-def _of_epoch(row: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _of_epoch(row: EpochRow) -> Iterator[dict[str, Any]]:
     series = (
-        ("loss", "training loss", "train_loss"),
-        ("top-1", "training (augmented)", "train_top1"),
-        ("top-1", "validation", "val_top1"),
-        ("learning rate", "learning rate", "lr"),
+        ("loss", "training loss", row.train_loss),
+        ("top-1", "training (augmented)", row.train_top1),
+        ("top-1", "validation", row.val_top1),
+        ("learning rate", "learning rate", row.lr),
     )
-    for panel, name, column in series:
-        yield {
-            "panel": panel,
-            "series": name,
-            "epoch": int(row["epoch"]),
-            "phase": row["phase"],
-            "value": float(row[column]),
-        }
+    for panel, name, value in series:
+        yield {"panel": panel, "series": name, "epoch": row.epoch, "phase": row.phase, "value": value}

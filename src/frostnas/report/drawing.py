@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -38,11 +36,3 @@ def figure(name: str, caption: str, drawn: Any) -> Figure:
     drawn = drawn.properties(width="container", height=height)
     spec: dict[str, Any] = drawn.configure(background="transparent").configure_view(stroke=None).to_dict()
     return Figure(name, caption, spec)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))

@@ -19,7 +19,7 @@ from frostnas.quant import QuantState, set_state
 from frostnas.training.balance import class_weights, guessing_doubt
 from frostnas.training.calibrate import Calibrated, calibrate, restate
 from frostnas.training.depth import set_drop_path
-from frostnas.training.ranges import layer_ranges, moving_quantizers, sample_pixels
+from frostnas.training.ranges import layer_ranges, sample_pixels
 from frostnas.training.trainer import Trainer
 
 CHECKPOINT, WEIGHTS_KEY = "train.pt", "train.weights"
@@ -137,8 +137,7 @@ def _finish(trainer: Trainer, data: Splits, net: NetSpec, seconds: float) -> tup
 def _train(trainer: Trainer, data: Splits, workspace: Workspace, saver: Saver) -> None:
     """All epochs from the trainer's position on."""
     epochs, steps, progress = trainer.recipe.total_epochs, trainer.steps_per_epoch, trainer.progress
-    metrics = workspace.metrics("train", keep=progress.epoch)
-    ranges = workspace.metrics("ranges", keep=progress.epoch * len(moving_quantizers(trainer.model)), by=["layer"])
+    metrics, ranges = saver.metrics("train"), saver.metrics("ranges", by=["layer"])
     sample = sample_pixels(data.val)
     tried = Calibrated(data, workspace)
     done = progress.epoch * steps + progress.step

@@ -55,7 +55,7 @@ class Work:
 
 
 def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity: str) -> None:
-    """Train to the last epoch; metrics go to `metrics/search_net.csv`.
+    """Train to the last epoch; metrics go to `metrics/search-net.csv`.
 
     Raises:
         TrainingError: the loss or an activation is not a finite number.
@@ -69,7 +69,7 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity
             done = trainer.progress
             workspace.say(f"search-net: going on from epoch {done.epoch + 1}, step {done.step + 1}")
         progress = trainer.progress
-        metrics = workspace.metrics("search-net", keep=progress.epoch)
+        metrics = saver.metrics("search-net")
         done_steps = progress.epoch * steps + progress.step
         with workspace.progress("supernet", recipe.total_epochs * steps, done_steps) as bar:
             while progress.epoch < recipe.total_epochs:
