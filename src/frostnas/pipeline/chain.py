@@ -120,7 +120,7 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
     planned = planned_of(session, stages, force=force)
     if planned.left():
         session.workspace.say("plan: measuring single steps of every stage")
-        if SEARCH_NET in stages:
+        if SEARCH_NET in stages and TRAINING in stages:  # a whole run, not the search alone
             plan_first(planned)
         planned.make()
         planned.check()
