@@ -61,9 +61,14 @@ class Bundle:
         path = Path(self._target.out)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{TOP}/README.txt", README.format(runtime=self._runtime))
-            for item in (AGENT, folder / MANIFEST, *sorted(folder.glob("*.onnx"))):
-                archive.write(item, f"{TOP}/{item.name}")
-        part.replace(path)
+        try:
+            with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(f"{TOP}/README.txt", README.format(runtime=self._runtime))
+                for item in (AGENT, folder / MANIFEST, *sorted(folder.glob("*.onnx"))):
+                    archive.write(item, f"{TOP}/{item.name}")
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            error.filename = error.filename or str(path)  # a full disk is met by the zip, which does not say where
+            raise
         return path
