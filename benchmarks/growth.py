@@ -84,7 +84,7 @@ def of_images(folder: Path, small: bool) -> Iterator[Row]:
 def of_workloads(folder: Path, small: bool) -> Iterator[Row]:
     for count in WIDTHS[:2] if small else WIDTHS:
         run = folder / f"profile-{count}"
-        factors = ",".join(str(1 + at / 2) for at in range(count))
+        factors = ",".join(str((1 + at) / 2) for at in range(count))
         peak = peak_of("profile-latency", f"run_dir={run}", *QUICK, *SPACE, f"space.network.width_factors=[{factors}]")
         with (run / "latency.csv").open(newline="") as file:
             yield Row("workloads", len(list(csv.DictReader(file))), *peak)
