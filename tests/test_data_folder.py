@@ -175,6 +175,14 @@ def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None
     assert not torch.equal(other[0], whole[0][0])
 
 
+def write_copies(folder: Path, grey: np.ndarray, each: int = 200) -> None:
+    """The same picture, uint8 (H, W, 1), many times in two classes."""
+    for name in "ab":
+        (folder / name).mkdir()
+        for number in range(each):
+            Image.fromarray(np.repeat(grey, 3, axis=2)).save(folder / name / f"{number}.png")
+
+
 @pytest.mark.parametrize(
     "augment",
     [AugmentConfig(shift=0.1, rotate=20, scale=0.1), AugmentConfig(crop=0.4), AugmentConfig(erase=1.0)],
@@ -182,10 +190,7 @@ def test_streamed_augmentation_depends_on_the_seed_alone(tmp_path: Path) -> None
 )
 def test_streamed_augmentation_is_distributed_as_that_in_memory(tmp_path: Path, augment: AugmentConfig) -> None:
     down = np.repeat(np.linspace(40, 250, 32, dtype=np.uint8)[:, None, None], 32, axis=1)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        for number in range(200):
-            Image.fromarray(np.repeat(down, 3, axis=2)).save(tmp_path / name / f"{number}.png")
+    write_copies(tmp_path, down)
     drawn = []
     for size in (1024, 0):
         images = read(tmp_path, in_memory_mb=size, workers=0, image_size=32, augment=augment).train
@@ -199,10 +204,7 @@ def test_streamed_augmentation_is_distributed_as_that_in_memory(tmp_path: Path, 
 
 def test_crops_are_of_the_whole_of_a_wide_picture(tmp_path: Path) -> None:
     across = np.repeat(np.linspace(40, 250, 96, dtype=np.uint8)[None, :, None], 32, axis=0)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        for number in range(200):
-            Image.fromarray(np.repeat(across, 3, axis=2)).save(tmp_path / name / f"{number}.png")
+    write_copies(tmp_path, across)
     drawn = []
     for size in (1024, 0):
         images = read(tmp_path, in_memory_mb=size, workers=0, image_size=32, augment=AugmentConfig(crop=0.1)).train
