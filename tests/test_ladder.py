@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
+from frostnas.pipeline.ladder import plan_ladder
 from frostnas.pipeline.planning import PLAN
 from frostnas.report.grids import artifact_grids
 from frostnas.report.ladder_plot import ladder_figure, save_ladder_plot
@@ -83,6 +85,20 @@ def test_sizes_share_a_time_limit_by_their_pixels(tmp_path: Path) -> None:
     assert large.limit_s is not None and 2800 < large.limit_s < 3600  # what the small one left, too
     for plan in (small, large):
         assert [(one.name, one.taken_s is not None) for one in plan.stages] == [("train", True), ("export", True)]
+
+
+def test_the_plan_of_a_ladder_has_a_row_per_size_and_stage_and_leaves_no_file(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    place = Workspace(run, None, logging.getLogger("frostnas"), writes=False)
+
+    def planned(*words: str) -> Plan:
+        return plan_ladder(Session(compose_config([*WORDS, *words, f"run_dir={run}"]), place))
+
+    plan = planned("time_limit=1h")
+    rows = [f"{stage} at {size} pixels" for size in (8, 16) for stage in ("train", "export")]
+    assert [one.name for one in plan.stages] == rows and plan.fits and plan.limit_s == 3600
+    assert all(one.seconds > 0 for one in plan.stages) and not run.exists()
+    assert [one.name for one in planned("ladder.shared=true").stages] == ["train at all sizes", *rows]
 
 
 def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder: Path) -> None:

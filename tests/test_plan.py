@@ -116,6 +116,44 @@ def test_a_training_takes_its_steps_and_its_looks() -> None:
     assert costs.seconds(found, plan.TRAIN, config) == 10 * (1 + 3 * 2) + (4 + 2) * 5
 
 
+def test_the_seconds_of_a_step_grow_with_its_images() -> None:
+    config = compose_config(["train.batch_size=100", "train.float_epochs=1", "train.epochs=0", "train.frozen_epochs=0"])
+    found = Measured(1000, steps={costs.TRAIN_FLOAT: Step(1.0, image_seconds=0.5)})
+    assert costs.seconds(found, plan.TRAIN, config) == 10 * (1 + 100 * 0.5)
+    double = plan.with_settings(config, {"train.batch_size": 200})
+    assert costs.seconds(found, plan.TRAIN, double) == 5 * (1 + 200 * 0.5)
+
+
+def test_batches_and_their_learning_rates_grow_together_up_to_the_largest() -> None:
+    config = compose_config(["plan.largest_batch=200", "search_net.optim.name=adamw", "search_net.batch_size=100"])
+    larger = plan.larger_batches(config, STAGES, images=10_000)
+    assert larger is not None and (larger.search_net.batch_size, larger.train.batch_size) == (200, 128)
+    assert larger.search_net.optim.lr == pytest.approx(2**0.5 * config.search_net.optim.lr)
+    assert larger.train.optim.lr == pytest.approx(2 * config.train.optim.lr)
+    assert plan.larger_batches(larger, STAGES, images=10_000) is None
+    assert plan.larger_batches(config, STAGES, images=8 * 128 - 1) is None  # an epoch keeps eight steps
+    assert plan.larger_batches(config, [plan.EXPORT], images=10_000) is None
+
+
+def test_a_larger_batch_must_bring_an_eighth_of_the_way() -> None:
+    def fit(share: float, *, fits: bool = True) -> plan.Fit:
+        return plan.Fit(CONFIG, {}, (), fits, share)
+
+    assert fit(0.5).better_by(plan.WORTH, fit(0.375)) and not fit(0.5).better_by(plan.WORTH, fit(0.4))
+    assert fit(0.0).better_by(plan.WORTH, fit(0.0, fits=False))
+    assert not fit(0.0, fits=False).better_by(plan.WORTH, fit(0.0, fits=False))
+
+
+def test_processes_share_the_images_and_the_networks_that_are_scored() -> None:
+    alone, pieces = measured(), {costs.NET_SCORE: 1.0}
+    config = compose_config(["search_net.population=8", "search_net.generations=2"])
+    one, two = (Measured(0, pieces=pieces, processes=processes) for processes in (1, 2))
+    assert costs.seconds(one, plan.SEARCH_NET, config) == 2 * costs.seconds(two, plan.SEARCH_NET, config)
+    shared = replace(alone, processes=2)
+    halved = costs.peak_bytes(alone, plan.TRAIN, CONFIG) - costs.peak_bytes(shared, plan.TRAIN, CONFIG)
+    assert halved == CONFIG.train.batch_size // 2 * 10**6
+
+
 def test_batches_go_in_as_few_parts_as_the_memory_asks_for() -> None:
     found, least = measured(), 10**9 + 10**8  # held, and what a step takes whatever its batch
     assert costs.peak_bytes(found, plan.TRAIN, CONFIG) == least + 64 * 10**6

@@ -18,7 +18,9 @@ from torch import distributed as dist
 
 import frostnas
 from frostnas.artifacts import LayerSpec, NetResult, Provenance, StemSpec, TrainResult, load, save
+from frostnas.artifacts.plan import Plan
 from frostnas.config import Config, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
+from frostnas.config.compose import read_stored
 from frostnas.engine import Recipe, Saver, Workspace, seed_all
 from frostnas.engine.distributed import World
 from frostnas.engine.synchronise import SharedBatchNorm
@@ -52,6 +54,17 @@ def train(run_dir: Path, net: Path, processes: int, *more: str) -> dict[str, tor
 def net_json(tmp_path: Path) -> Path:
     save(tmp_path / "net.json", NetResult(NET, "random", 1.0, 1.0, "a CPU", 0.0, False, 1, 0, 0.0), Provenance())
     return tmp_path / "net.json"
+
+
+def test_processes_keep_to_a_time_limit_by_one_plan(tmp_path: Path, net_json: Path) -> None:
+    config = ["train.epochs=40", "train.frozen_epochs=1", "train.float_epochs=40", "time_limit=40s"]
+    train(tmp_path / "run", net_json, 2, *config)
+    (row,) = load(tmp_path / "run" / "plan.json", Plan).value.stages
+    stored = read_stored(tmp_path / "run" / "config.yaml", Config)
+    assert stored.time_limit is None and stored.train.epochs == row.settings["train.epochs"] <= 40
+    assert row.taken_s is not None and len(pd.read_csv(tmp_path / "run" / "metrics" / "train.csv")) == (
+        stored.train.float_epochs + stored.train.epochs
+    )
 
 
 # Of 129 pieces a process's part of 128 images makes only 128: pairs of its images with the other's are the single

@@ -17,7 +17,7 @@ class StagePlan:
 
     name: Line
     """Its command."""
-    settings: dict[str, Whole]
+    settings: dict[str, Whole | Amount]
     """Config key -> the value chosen for it."""
     seconds: Amount
     """How long it would take."""

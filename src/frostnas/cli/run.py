@@ -21,6 +21,7 @@ from frostnas.pipeline import STAGES, Session, run_chain
 from frostnas.pipeline.chain import needed, planned_of, run_one
 from frostnas.pipeline.early import plan_first
 from frostnas.pipeline.functions import opened, summary
+from frostnas.pipeline.ladder import LADDER, plan_ladder
 from frostnas.pipeline.planning import PLAN
 from frostnas.pipeline.source import with_normalisation
 from frostnas.pipeline.stages import SEARCH_NET
@@ -51,12 +52,16 @@ def show_plan(name: str, config: Config, console: Console) -> Outcome:
     """
     log = logging.getLogger("frostnas")
     session = Session(with_normalisation(config), Workspace(Path(config.run_dir), console, log, writes=False))
+    plan = plan_ladder(session) if name == LADDER.name else _plan(session, name)
+    return Outcome(plan, view(plan_grid(plan, f"frostnas {name}: plan")))
+
+
+def _plan(session: Session, name: str) -> Plan:
     stages = needed(session.config) if name == "run" else [STAGES[name]]
     planned = planned_of(session, stages)
     if name == "run" and SEARCH_NET in stages:
         plan_first(planned)
-    plan = planned.make()
-    return Outcome(plan, view(plan_grid(plan, f"frostnas {name}: plan")))
+    return planned.make()
 
 
 def _on_foot(bundle: Path, config: Config) -> Text:

@@ -1,4 +1,7 @@
-"""The `plan` group: the least that a time limit leaves of a stage. The most is what the stage's own settings say."""
+"""The `plan` group: the least that a time limit leaves of a stage, and the most that it makes of a batch.
+
+The most of everything else is what the stage's own settings say.
+"""
 
 from __future__ import annotations
 
@@ -56,5 +59,8 @@ class PlanConfig:
     latency: LatencyFloors = field(default_factory=LatencyFloors)
     search_net: NetFloors = field(default_factory=NetFloors)
     train: TrainFloors = field(default_factory=TrainFloors)
+    largest_batch: int = bounded(256, 2, matters=False)
+    """Images; `search_net.batch_size` and `train.batch_size` are doubled up to this, with their learning rates, where
+    the epochs that this buys come an eighth of the way nearer to what the settings say."""
     early_share: float = bounded(0.1, 0, 0.2, matters=False)
     """Of the time limit, for a first network that is trained and exported before everything else; 0 for none."""

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import distributed as dist
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,15 @@ def total(values: torch.Tensor) -> torch.Tensor:
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(values)
     return values
+
+
+def said_by_first(value: T) -> T:
+    """What the process of rank 0 has; alone it is ``value``. Of any type that pickles."""
+    if processes() == 1:
+        return value
+    said = [value]
+    dist.broadcast_object_list(said, 0)
+    return said[0]
 
 
 def from_first(values: Iterable[torch.Tensor]) -> None:

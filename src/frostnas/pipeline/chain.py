@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from frostnas.artifacts import Artifact, sha256_of_value, write_atomic
 from frostnas.config import Config
 from frostnas.config.identity import what_matters
-from frostnas.engine.distributed import launched
-from frostnas.errors import InputError
+from frostnas.engine.distributed import joined
 from frostnas.pipeline import plan
 from frostnas.pipeline.clock import timed
 from frostnas.pipeline.early import plan_first, run_first, say_what_stands, usable
@@ -87,11 +86,8 @@ def planned_of(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
     """A plan of some stages, still empty, on the space that fits.
 
     Raises:
-        InputError: one of the stages cannot be planned, or no space holds the budget.
+        InputError: no space holds the budget.
     """
-    for stage in stages:
-        if stage.name not in plan.STAGES:
-            raise InputError(f"--plan: {stage.name} cannot be planned yet; expected run or one of its stages")
     if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
         _fit(session)
     return Planned(session, stages, force=force)
@@ -110,10 +106,9 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
         InputError: the limit is too short, or the memory too little.
     """
     chosen = [stage.name for stage in stages if stage.name in plan.GROUPS]
-    if session.config.time_limit is None or not chosen or launched().size > 1:
+    if session.config.time_limit is None or not chosen:
         if session.config.time_limit is not None and stages[0].name not in plan.SHARING:
-            what = "several processes keep" if chosen else f"{stages[0].name} keeps"
-            session.workspace.say(f"warning: time_limit={session.config.time_limit}: {what} to none")
+            session.workspace.say(f"warning: time_limit={session.config.time_limit}: {stages[0].name} keeps to none")
         if any(stage in (PROFILE, SEARCH_NET) for stage in stages):
             _fit(session)
         return None
@@ -131,8 +126,9 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
 
 
 def run_one(session: Session, stage: Stage[T], *, force: bool = False) -> T:
-    """What a stage made, alone, within `time_limit` if there is one."""
-    value: T = run_planned(session, begin_plan(session, [stage], force=force), stage, force=force)
+    """What a stage made, alone, within `time_limit` if there is one; processes of torchrun are connected throughout."""
+    with joined(session.device, session.workspace.peer_timeout_s):
+        value: T = run_planned(session, begin_plan(session, [stage], force=force), stage, force=force)
     return value
 
 

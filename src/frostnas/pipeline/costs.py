@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from frostnas.config import Config, Paths
 from frostnas.data import batch_count
@@ -25,10 +25,21 @@ class Step:
     """One training step."""
 
     seconds: float = 0.0
-    fixed_bytes: float = 0.0
     """That it takes whatever the batch."""
+    fixed_bytes: float = 0.0
+    """As those seconds."""
     image_bytes: float = 0.0
     """That it takes per image of the batch, or of a micro-batch."""
+    image_seconds: float = 0.0
+    """That it takes per image of the batch."""
+
+    def of(self, batch_size: int) -> float:
+        """Seconds with that many images."""
+        return self.seconds + batch_size * self.image_seconds
+
+    def times(self, share: float) -> Step:
+        """One that takes ``share`` of the time."""
+        return replace(self, seconds=share * self.seconds, image_seconds=share * self.image_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,8 @@ class Measured:
     """Models that profile-latency measures."""
     candidates: int = 0
     """Proxy networks that the block search measures."""
+    processes: int = 1
+    """That share the batches; the steps were measured by all of them."""
 
 
 # Steps: a supernet's float and fake-quantized ones, the block search's warm-up and search, a block's alone, training's.
@@ -83,8 +96,8 @@ def _count(measured: Measured, batch_size: int, share: float = 1.0) -> int:
     return batch_count(max(2, int(measured.images * share)), batch_size, shuffled=True)
 
 
-def _step(measured: Measured, name: str) -> float:
-    return measured.steps.get(name, Step()).seconds
+def _step(measured: Measured, name: str, batch_size: int) -> float:
+    return measured.steps.get(name, Step()).of(batch_size)
 
 
 def _piece(measured: Measured, name: str) -> float:
@@ -93,17 +106,18 @@ def _piece(measured: Measured, name: str) -> float:
 
 def _search_block(measured: Measured, config: Config) -> float:
     search = config.search_block
-    half, whole = _count(measured, search.batch_size, 0.5), _count(measured, search.batch_size)
+    size = search.batch_size
+    half, whole = _count(measured, size, 0.5), _count(measured, size)
     looks = 2 if search.paths is Paths.all else 1
     warm, epochs = search.float_epochs * phase_count(search), search.epochs
-    searching = half * (warm * _step(measured, BLOCK_WARM) + epochs * _step(measured, BLOCK_SEARCH))
+    searching = half * (warm * _step(measured, BLOCK_WARM, size) + epochs * _step(measured, BLOCK_SEARCH, size))
     searching += (warm + epochs) * looks * _piece(measured, BLOCK_LOOK)
     trials = search.finalists + search.refinements
     finals = min(search.finals, trials) + len(search.published)
     contenders = 1 + 3 + search.random_blocks  # the found one and the named ones
     epochs_alone = search.seeds * (trials * search.finalist_epochs + finals * search.compare_epochs)
     epochs_alone += contenders * search.compare_epochs
-    alone = epochs_alone * whole * _step(measured, BLOCK_ALONE)
+    alone = epochs_alone * whole * _step(measured, BLOCK_ALONE, size)
     alone += (search.seeds * (trials + finals) + contenders) * 3 * _piece(measured, BLOCK_ALONE_LOOK)
     models = SESSIONS * measured.candidates + contenders
     return search.seeds * searching + alone + models * _model(measured, config) + (SESSIONS + 1) * AGENT_S
@@ -121,15 +135,16 @@ def _profile(measured: Measured, config: Config) -> float:
 
 
 def _search_net(measured: Measured, config: Config) -> float:
-    search = config.search_net
-    steps = _count(measured, search.batch_size)
-    trained = search.float_epochs * _step(measured, NET_FLOAT) + search.epochs * _step(measured, NET_FAKE)
-    networks = evaluations(search) * (1 + len(config.budget.others))
+    search, size = config.search_net, config.search_net.batch_size
+    trained = search.float_epochs * _step(measured, NET_FLOAT, size) + search.epochs * _step(measured, NET_FAKE, size)
+    networks = -(-evaluations(search) * (1 + len(config.budget.others)) // measured.processes)
     adapting = 0.0
     if config.parent.net is not None:
-        per_epoch = _count(measured, config.train.batch_size) * _step(measured, PARENT)
+        batch = config.train.batch_size
+        per_epoch = _count(measured, batch) * _step(measured, PARENT, batch)
         adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
-    return steps * trained + networks * _piece(measured, NET_SCORE) + adapting + _finals(measured, config)
+    scored = networks * _piece(measured, NET_SCORE)
+    return _count(measured, size) * trained + scored + adapting + _finals(measured, config)
 
 
 def _finals(measured: Measured, config: Config) -> float:
@@ -138,16 +153,16 @@ def _finals(measured: Measured, config: Config) -> float:
     if not search.finals:
         return 0.0
     networks = (search.finals + BESIDE) * (1 + len(config.budget.others))
-    alone = _step(measured, NET_FAKE) / (1 + search.sandwich)
+    alone = _step(measured, NET_FAKE, search.batch_size) / (1 + search.sandwich)
     return networks * (search.final_epochs * _count(measured, search.batch_size) * alone + _piece(measured, NET_SCORE))
 
 
 def _train(measured: Measured, config: Config) -> float:
-    train = config.train
-    steps, floats = _count(measured, train.batch_size), train.head_epochs + train.float_epochs
-    trained = floats * _step(measured, TRAIN_FLOAT) + train.epochs * _step(measured, TRAIN_FAKE)
+    train, size = config.train, config.train.batch_size
+    floats = train.head_epochs + train.float_epochs
+    trained = floats * _step(measured, TRAIN_FLOAT, size) + train.epochs * _step(measured, TRAIN_FAKE, size)
     looks = (floats + train.epochs + 2) * _piece(measured, TRAIN_LOOK) + 2 * _piece(measured, TEST_LOOK)
-    return steps * trained + looks
+    return _count(measured, size) * trained + looks
 
 
 def peak_bytes(measured: Measured, stage: str, config: Config) -> int:
@@ -155,12 +170,12 @@ def peak_bytes(measured: Measured, stage: str, config: Config) -> int:
     steps = [measured.steps[name] for name in OF_STAGE.get(stage, ()) if name in measured.steps]
     if not steps:
         return 0
-    images = images_at_once(stage, config)
+    images = -(-images_at_once(stage, config) // measured.processes)
     return int(measured.held_bytes + max(step.fixed_bytes + images * step.image_bytes for step in steps))
 
 
 def images_at_once(stage: str, config: Config) -> int:
-    """Images whose activations are kept at one time."""
+    """Images whose activations are kept at one time, in all processes together."""
     group = getattr(config, plan.GROUPS[stage])
     return -(-int(group.batch_size) // int(group.micro_batches))
 

@@ -6,15 +6,19 @@ Every size is a run of its own below `sizes/`, with all files of a training and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from frostnas.artifacts import ExportReport, LadderResult, NetSpec, Rung, TrainResult, write_atomic
+from frostnas.artifacts.plan import Plan
 from frostnas.config import Config, TrainConfig
 from frostnas.config.compose import to_yaml
 from frostnas.config.limits import seconds_of
 from frostnas.latency import measure_files, target_host
-from frostnas.pipeline.chain import begin_plan, run_one, run_planned
+from frostnas.pipeline.chain import begin_plan, planned_of, run_one, run_planned
 from frostnas.pipeline.clock import Clock
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage, Work
@@ -27,6 +31,7 @@ SHARED = "shared"  # folder of the training that all sizes share
 SHARED_TIME = 0.9
 """Of a time limit: the shared training's part; statistics and ranges anew and the exports take the rest."""
 TIME_LIMIT = "time_limit"
+OF_SIZE = (TRAINING, EXPORTING)
 
 
 def _climb(session: Session, work: Work) -> LadderResult:
@@ -35,20 +40,18 @@ def _climb(session: Session, work: Work) -> LadderResult:
     parent: TrainResult | None = None
     clock = Clock(None if config.time_limit is None else seconds_of(TIME_LIMIT, config.time_limit))
     if config.ladder.shared:
-        largest = replace(config.data, image_size=sizes[-1])
-        all_sizes = replace(config, data=largest, train=replace(config.train, sizes=sizes))
-        parent = run_one(_below(session, SHARED, _within(all_sizes, clock.left_s, SHARED_TIME)), TRAINING, force=force)
+        below = _below(session, SHARED, _within(_of_all(config, sizes), clock.left_s, SHARED_TIME))
+        parent = run_one(below, TRAINING, force=force)
         config = replace(config, train=_restated(config.train, session.path(SHARED) / WEIGHTS))
     net = parent.net if parent is not None else None
     runs: dict[int, Session] = {}
     done: dict[int, tuple[TrainResult, ExportReport]] = {}
     for number, size in enumerate(sizes):
         session.workspace.say(f"ladder: {size} pixels")
-        share = size**2 / sum(one**2 for one in sizes[number:])
-        own = _within(_at_size(config, size), clock.left_s, share if parent is None else None)
+        own = _within(_at_size(config, size), clock.left_s, None if parent else _part(sizes, number))
         runs[size] = run = _below(session, f"sizes/{size}", own, net)
-        planned = begin_plan(run, (TRAINING, EXPORTING), force=force)
-        trained, exported = (run_planned(run, planned, stage, force=force) for stage in (TRAINING, EXPORTING))
+        planned = begin_plan(run, OF_SIZE, force=force)
+        trained, exported = (run_planned(run, planned, stage, force=force) for stage in OF_SIZE)
         done[size] = trained, exported
     files = {size: runs[size].path(report.int8.path) for size, (_, report) in done.items()}
     timings = measure_files(list(files.values()), config.latency)
@@ -80,6 +83,44 @@ def _climb(session: Session, work: Work) -> LadderResult:
     return result
 
 
+def plan_ladder(session: Session) -> Plan:
+    """What the ladder would do within its limits, and for how long: a row per size and stage; nothing is written.
+
+    Raises:
+        InputError: as `Planned.make`.
+    """
+    config, sizes = session.config, sorted(session.config.ladder.sizes)
+    limit_s = None if config.time_limit is None else seconds_of(TIME_LIMIT, config.time_limit)
+    plans: list[Plan] = []
+
+    def add(name: str, own: Config, share: float | None, stages: Sequence[Stage[Any]]) -> None:
+        left_s = (limit_s or 0.0) - sum(one.seconds for plan in plans for one in plan.stages)
+        below = session.below(name, _within(own, left_s, share))
+        plan = planned_of(below, stages).make()
+        rows = tuple(replace(one, name=f"{one.name} {name}") for one in plan.stages)
+        plans.append(replace(plan, stages=rows, left_out=tuple(f"{name}: {one}" for one in plan.left_out)))
+
+    if config.ladder.shared:
+        add("at all sizes", _of_all(config, sizes), SHARED_TIME, [TRAINING])
+        config = replace(config, train=_restated(config.train, None))
+    for number, size in enumerate(sizes):
+        share = None if config.ladder.shared else _part(sizes, number)
+        add(f"at {size} pixels", _at_size(config, size), share, OF_SIZE)
+    rows = chain.from_iterable(one.stages for one in plans)
+    notes = chain.from_iterable(one.left_out for one in plans)
+    return Plan(limit_s, tuple(rows), tuple(notes), all(one.fits for one in plans))
+
+
+def _part(sizes: Sequence[int], number: int) -> float:
+    """Of the time that is left for a size and those behind it, the size's own: by pixels."""
+    return sizes[number] ** 2 / sum(one**2 for one in sizes[number:])
+
+
+def _of_all(config: Config, sizes: list[int]) -> Config:
+    largest = replace(config.data, image_size=sizes[-1])
+    return replace(config, data=largest, train=replace(config.train, sizes=sizes))
+
+
 def _below(session: Session, folder: str, config: Config, net: NetSpec | None = None) -> Session:
     """A run of its own below the ladder's. Args: net: whose weights it starts from, with what they ask of it."""
     config = replace(config, run_dir=str(session.path(folder)))
@@ -98,11 +139,11 @@ def _at_size(config: Config, size: int) -> Config:
     return replace(config, data=replace(config.data, image_size=size))
 
 
-def _restated(train: TrainConfig, weights: Path) -> TrainConfig:
+def _restated(train: TrainConfig, weights: Path | None) -> TrainConfig:
     """Nothing but statistics and ranges anew, for weights that are trained."""
     return replace(
         train,
-        weights=str(weights),
+        weights=None if weights is None else str(weights),
         head_epochs=0,
         float_epochs=0,
         epochs=0,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from frostnas.config import Config
+from frostnas.config import Config, OptimizerName
 
 SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-latency", "search-net", "train", "export"
 STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
@@ -20,6 +20,12 @@ SHARING = ("ladder",)
 """Stages that hand their time on to planned commands below them."""
 SHARES = 64
 """Steps between floors and ceilings."""
+WORTH = 1 / 8
+"""Of the way from floors to ceilings: what batches twice as large must bring."""
+LEAST_STEPS = 8
+"""Of an epoch: no batch becomes so large that there are fewer."""
+BATCHES = ("search_net", "train")
+"""Groups whose batches may grow."""
 Seconds = Callable[[str, Config], float]
 """(stage, config) -> how long the stage takes with it."""
 
@@ -36,6 +42,12 @@ class Fit:
     """Stages that do not run."""
     fits: bool
     """Whether all of it ends within the time; if not, everything is at its floor."""
+    share: float
+    """Of the way from floors to ceilings, in all stages but the block search."""
+
+    def better_by(self, least: float, other: Fit) -> bool:
+        """Whether it goes so much further than ``other``."""
+        return (self.fits, self.share) >= (True, other.share + least) if other.fits else self.fits
 
 
 def floors(config: Config, stage: str) -> dict[str, int]:
@@ -55,23 +67,49 @@ def ceilings(config: Config, stage: str) -> dict[str, int]:
     return settings_of(config, floors(config, stage))
 
 
-def settings_of(config: Config, keys: Collection[str]) -> dict[str, int]:
+def settings_of(config: Config, keys: Collection[str]) -> dict[str, Any]:
     """The values of dotted keys."""
     return {key: _value(config, key) for key in keys}
 
 
-def _value(config: Any, key: str) -> int:
+def _value(config: Any, key: str) -> Any:
     for name in key.split("."):
         config = getattr(config, name)
-    return int(config)
+    return config
 
 
-def with_settings(config: Config, settings: Mapping[str, int]) -> Config:
+def with_settings(config: Config, settings: Mapping[str, float]) -> Config:
     """``config`` with the values of dotted keys."""
     for key, value in settings.items():
-        group, _, name = key.partition(".")
-        config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
+        config = _with(config, key.split("."), value)
     return config
+
+
+def _with(config: Any, names: Sequence[str], value: float) -> Any:
+    first, *rest = names
+    return replace(config, **{first: _with(getattr(config, first), rest, value) if rest else value})
+
+
+def batch_keys(stage: str) -> list[str]:
+    """The settings of a stage's batches that a plan may change."""
+    group = GROUPS.get(stage)
+    return [f"{group}.batch_size", f"{group}.optim.lr"] if group in BATCHES else []
+
+
+def larger_batches(config: Config, stages: Collection[str], images: int) -> Config | None:
+    """``config`` with batches twice as large, and as much higher learning rates for the same progress per epoch
+    (Goyal et al. 2017; for Adam's steps of fixed length the root of it); None where none may grow.
+
+    Args:
+        images: to train on.
+    """
+    grown: dict[str, float] = {}
+    for size_key, lr_key in filter(None, map(batch_keys, stages)):
+        size, lr = 2 * _value(config, size_key), _value(config, lr_key)
+        if size <= min(config.plan.largest_batch, images // LEAST_STEPS):
+            sgd = _value(config, lr_key.replace(".lr", ".name")) is OptimizerName.sgd
+            grown |= {size_key: size, lr_key: lr * (2 if sgd else 2**0.5)}
+    return with_settings(config, grown) if grown else None
 
 
 def between(config: Config, stage: str, share: float) -> Config:
@@ -92,12 +130,13 @@ def fit(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) 
     chosen, share = _largest(config, others, seconds, time_s)
     costs = {stage: seconds(stage, chosen) for stage in others}
     left_s, fits = time_s - sum(costs.values()), share is not None
+    reached = share or 0.0
     if SEARCH_BLOCK not in stages:
-        return Fit(chosen, costs, (), fits)
+        return Fit(chosen, costs, (), fits, reached)
     searched, own = _largest(chosen, [SEARCH_BLOCK], seconds, left_s)
     if share != 1.0 or own is None:
-        return Fit(chosen, costs, (SEARCH_BLOCK,), fits)
-    return Fit(searched, {stage: seconds(stage, searched) for stage in stages}, (), fits)
+        return Fit(chosen, costs, (SEARCH_BLOCK,), fits, reached)
+    return Fit(searched, {stage: seconds(stage, searched) for stage in stages}, (), fits, reached)
 
 
 def _largest(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) -> tuple[Config, float | None]:

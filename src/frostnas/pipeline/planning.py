@@ -12,6 +12,7 @@ from frostnas.artifacts.plan import Plan, StagePlan
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
 from frostnas.config.limits import bytes_of_limit, seconds_of
+from frostnas.engine.distributed import launched, said_by_first
 from frostnas.engine.memory import free_bytes, held_bytes
 from frostnas.errors import InputError
 from frostnas.pipeline import costs, plan
@@ -68,34 +69,51 @@ class Planned:
         if not open_:
             return self.plan
         if self.measured is None or net is not None:
-            self.measured = measure(self.session, open_, net)
-        measured = self.measured
-        roomy = self._within_memory(measured, open_)
-        seconds = partial(costs.seconds, measured)
-        before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
-        fitted = plan.fit(roomy, open_, seconds, (self.clock.left_s - before_s) * USED)
+            self.measured = measure(self.session, open_, net, launched())
+        self.plan = said_by_first(self._made(self.measured, open_))
+        return self.plan
+
+    def _made(self, measured: Measured, open_: Sequence[str]) -> Plan:
+        fitted = self._fitted(measured, open_)
         rows = {one.name: one for one in self.plan.stages if one.begun}
         for name, taken in fitted.seconds.items():
-            keys = [*plan.floors(roomy, name), *_micro(name)]
+            keys = [*plan.floors(fitted.config, name), *_micro(name), *plan.batch_keys(name)]
             settings = plan.settings_of(fitted.config, keys)
             peak = costs.peak_bytes(measured, name, fitted.config)
             rows[name] = StagePlan(name, settings, taken, peak, self.basis(name))
         others = [one for one in self.plan.stages if one.name not in self.stages]
         stages = (*others, *(rows[name] for name in self.stages if name in rows))
-        self.plan = replace(self.plan, stages=stages, left_out=plan.left_out(roomy, fitted, seconds), fits=fitted.fits)
-        return self.plan
+        left_out = plan.left_out(self.given, fitted, partial(costs.seconds, measured))
+        return replace(self.plan, stages=stages, left_out=left_out, fits=fitted.fits)
+
+    def _fitted(self, measured: Measured, open_: Sequence[str]) -> plan.Fit:
+        """The most that ends in time, with larger batches where they make enough of a difference."""
+        before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
+        time_s = (self.clock.left_s - before_s) * USED
+
+        def fit(config: Config) -> plan.Fit:
+            roomy = self._within_memory(config, measured, open_)
+            return plan.fit(roomy, open_, partial(costs.seconds, measured), time_s)
+
+        config, best = self.given, fit(self.given)
+        while (larger := plan.larger_batches(config, open_, measured.images)) is not None:
+            config, other = larger, fit(larger)
+            if not other.better_by(plan.WORTH, best):
+                break
+            best = other
+        return best
 
     def _later_begun(self) -> bool:
         """Whether a stage has begun with a published block."""
         return any(self._begun(name) for name in self.stages if name != plan.SEARCH_BLOCK)
 
-    def _within_memory(self, measured: Measured, stages: Sequence[str]) -> Config:
-        """The config with batches in as many parts as `memory_limit` asks for.
+    def _within_memory(self, config: Config, measured: Measured, stages: Sequence[str]) -> Config:
+        """``config`` with batches in as many parts as `memory_limit` asks for.
 
         Raises:
             InputError: two images at a time are too many.
         """
-        config, device = self.given, self.session.device
+        device = self.session.device
         free = free_bytes(device)
         limit = bytes_of_limit("memory_limit", config.memory_limit, None if free is None else free + held_bytes(device))
         for name in stages:

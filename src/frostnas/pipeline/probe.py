@@ -49,14 +49,17 @@ DRAWN = 12  # networks whose multiply-adds say what the mean one costs
 SMALL = 8  # images of the batches that memory is judged by; twice as many in the second
 
 
-def measure(session: Session, stages: Sequence[str], net: NetSpec | None = None) -> Measured:
+def measure(
+    session: Session, stages: Sequence[str], net: NetSpec | None = None, world: World | None = None
+) -> Measured:
     """Seconds and bytes of the pieces that ``stages`` are made of.
 
     Args:
         net: what will be trained; None for one in the middle of the network space.
+        world: of connected processes that measure the same, each on its part of every batch.
     """
-    config, data = session.config, session.data
-    found = Measured(images=len(data.train), held_bytes=held_bytes(session.device))
+    config, data, world = session.config, session.data, world or World()
+    found = Measured(images=len(data.train), held_bytes=held_bytes(session.device), processes=world.size)
     images = data.format
     with torch.random.fork_rng():
         if plan.SEARCH_BLOCK in stages:
@@ -65,12 +68,12 @@ def measure(session: Session, stages: Sequence[str], net: NetSpec | None = None)
             space = _space(session)
             found = replace(found, workloads=len(space.workloads()))
             if plan.SEARCH_NET in stages:
-                found = _search_net(session, found, space)
+                found = _search_net(session, found, space, world)
             net = net or _middle(space)
         if {plan.SEARCH_BLOCK, plan.PROFILE} & set(stages):
             found = _with(found, {}, {costs.MODEL: _model(config, images.image_size)})
         if plan.TRAIN in stages or plan.EXPORT in stages:
-            found = _train(session, found, net or session.net)
+            found = _train(session, found, net or session.net, world)
     return found
 
 
@@ -78,23 +81,32 @@ def _with(found: Measured, steps: dict[str, Step], pieces: dict[str, float]) -> 
     return replace(found, steps={**found.steps, **steps}, pieces={**found.pieces, **pieces})
 
 
-def _batches(images: Images, size: int, side: int | None = None) -> Iterator[Batch]:
-    """Training batches without end."""
+def _batches(images: Images, size: int, side: int | None = None, part: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    """Training batches without end, or of each a part."""
     seeds = iter(range(10**9))
 
     def again() -> Iterator[Batch]:
         for seed in seeds:
-            yield from images.batches(size, seed=seed, augment=True, size=side)
+            yield from images.batches(size, seed=seed, augment=True, size=side, part=part)
 
     return again()
 
 
-def _step(images: Images, size: int, take: Callable[[Batch], object], side: int | None = None) -> Step:
-    """A step on batches of ``size``; the first one is not timed, and memory is that of small batches."""
+def _step(
+    images: Images, size: int, take: Callable[[Batch], object], side: int | None = None, world: World | None = None
+) -> Step:
+    """A step on batches of ``size`` and of half as many; memory is that of small batches."""
     memory = step_memory(images, min(SMALL, size), min(2 * SMALL, size), take, side)
-    batches = _batches(images, size, side)
+    part = (world.rank, world.size) if world else (0, 1)
+    whole, half = (_step_seconds(_batches(images, images_, side, part), take) for images_ in (size, size // 2))
+    fixed = max(0.0, 2 * half - whole)
+    return replace(memory, seconds=fixed, image_seconds=(whole - fixed) / size)
+
+
+def _step_seconds(batches: Iterator[Batch], take: Callable[[Batch], object]) -> float:
+    """The mean of some steps after a first one, which is not timed."""
     take(next(batches))
-    return replace(memory, seconds=mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED)))
+    return mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED))
 
 
 def step_memory(
@@ -144,12 +156,12 @@ def _drawn(space: NetworkSpace) -> list[Arch]:
     return [space.draw(rng) for _ in range(DRAWN)]
 
 
-def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measured:
+def _search_net(session: Session, found: Measured, space: NetworkSpace, world: World) -> Measured:
     recipe = replace(Recipe.of(session.config, "search_net"), float_epochs=1, epochs=1)
     val, times = _share(session.data.val)
     data, search = replace(session.data_to_search, val=val), session.config.search_net
-    found, lesson = _parent(session, found)
-    work = Work(recipe, search, data, session.workspace, "", World(), lesson)
+    found, lesson = _parent(session, found, world)
+    work = Work(recipe, search, data, session.workspace, "", world, lesson)
     supernet = work.fresh(space, share_weights=search.share_weights)
     archs = _drawn(space)
     macs = {arch: count(space.decode(arch)).macs for arch in archs}
@@ -165,9 +177,9 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
             trainer.progress.step += 1
             trainer.step(*batch)
 
-        one = _step(data.train, recipe.batch_size, take, side)
+        one = _step(data.train, recipe.batch_size, take, side, world)
         deep = max(macs.values()) / mean(macs[arch] for arch in middle)
-        steps[name] = replace(one, seconds=one.seconds * share, image_bytes=one.image_bytes * deep)
+        steps[name] = replace(one.times(share), image_bytes=one.image_bytes * deep)
     recalibrating = Scorer(supernet, data, recipe.batch_size, search.recalibration_batches, 0)
     without = replace(data, val=data.val.subset(torch.arange(2)))
     short = Scorer(supernet, without, recipe.batch_size, search.recalibration_batches, 0)
@@ -176,7 +188,7 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace) -> Measu
     return _with(found, steps, {costs.NET_SCORE: share * (least + (whole - least) * times)})
 
 
-def _parent(session: Session, found: Measured) -> tuple[Measured, Lesson | None]:
+def _parent(session: Session, found: Measured, world: World) -> tuple[Measured, Lesson | None]:
     """Its training on the images, and what it, still untrained, or another one teaches."""
     config, parent, lesson = session.config, session.parent, session.lesson
     if parent is None:
@@ -190,10 +202,10 @@ def _parent(session: Session, found: Measured) -> tuple[Measured, Lesson | None]
         lesson = lesson_by(session, parent, deepcopy(net))
     if not config.parent.epochs:
         return found, lesson
-    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), size=images.image_size)
+    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), world, size=images.image_size)
     trainer.begin_epoch()
     train = session.data.train
-    step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side)
+    step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side, world)
     val, times = _share(session.data.val)
     look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
     return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look}), lesson
@@ -209,7 +221,7 @@ class _Given(NothingLearnt):
         return (self.largest, *islice(self.archs, self.smaller)) if self.smaller else (next(self.archs),)
 
 
-def _train(session: Session, found: Measured, spec: NetSpec) -> Measured:
+def _train(session: Session, found: Measured, spec: NetSpec, world: World) -> Measured:
     config = session.config
     taught = config.train.distill.weights or Path(config.train.distill.teacher or ".", TRAIN).is_file()
     data = session.data_to_train if taught else session.data_like_trained(spec)
@@ -217,12 +229,12 @@ def _train(session: Session, found: Measured, spec: NetSpec) -> Measured:
     classes = len(data.format.classes)
     net = Net(spec, recipe.scheme).to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = session.teacher if taught else None  # a parent that is still to be trained
-    trainer = Trainer(net, recipe, config.train, 10**6, classes, teacher=teacher, size=spec.image_size)
+    trainer = Trainer(net, recipe, config.train, 10**6, classes, world, teacher, size=spec.image_size)
     steps = {}
     for name, epoch in ((costs.TRAIN_FLOAT, 0), (costs.TRAIN_FAKE, 1)):
         trainer.progress.epoch = epoch
         trainer.begin_epoch()
-        steps[name] = _step(data.train, recipe.batch_size, lambda batch: trainer.step(*batch), data.train.side)
+        steps[name] = _step(data.train, recipe.batch_size, lambda batch: trainer.step(*batch), data.train.side, world)
     (val, times), (test, test_times) = _share(data.val), _share(data.test)
     look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
     set_state(net, QuantState.FROZEN)
