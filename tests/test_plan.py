@@ -17,7 +17,7 @@ from frostnas.engine.memory import most_added
 from frostnas.errors import InputError
 from frostnas.pipeline import costs, plan
 from frostnas.pipeline.costs import Measured, Step
-from frostnas.report.plan_grid import duration
+from frostnas.report.units import duration, roughly
 
 STAGES = (plan.SEARCH_BLOCK, plan.PROFILE, plan.SEARCH_NET, plan.TRAIN, plan.EXPORT)
 STEPS = (costs.BLOCK_WARM, costs.BLOCK_SEARCH, costs.BLOCK_ALONE, costs.NET_FLOAT, costs.NET_FAKE)
@@ -197,3 +197,4 @@ def test_a_memory_limit_is_an_amount_or_a_share_of_what_is_free() -> None:
 
 def test_durations_are_said_in_minutes_and_hours() -> None:
     assert (duration(75), duration(4500)) == ("1:15 min", "1:15 h")
+    assert (roughly(75), roughly(600), roughly(9000)) == ("75 s", "10 min", "2.5 h")

@@ -17,6 +17,7 @@ from frostnas.config.compose import read_stored
 from frostnas.errors import InputError
 from frostnas.report.grids import Grid
 from frostnas.report.tables import view
+from frostnas.report.units import roughly
 
 LOG, LOCK = "frostnas.log", ".lock"
 LINE = re.compile(r"^(\S+ \S+),\d+ (INFO|ERROR) \S+: (.*)$")
@@ -177,9 +178,4 @@ def _grid(folder: Path, steps: list[StepStatus]) -> Grid:
 
 def duration(seconds: float | None) -> str:
     """As a person says it; empty for None."""
-    if seconds is None:
-        return ""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"about {seconds:.0f} s"
-    return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.1f} h"
+    return "" if seconds is None else f"about {roughly(seconds)}"

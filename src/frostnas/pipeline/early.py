@@ -28,6 +28,7 @@ from frostnas.pipeline.probe import measure
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import EXPORTING, TRAINING
 from frostnas.pipeline.trained import TRAIN
+from frostnas.report.plan_grid import scored, standing
 
 CONFIG = "config.yaml"
 NAMES = ("mobilenet_v2_1_0", "frostnet_small_0_75", "frostnet_small_0_5", "frostnet_small_0_35")
@@ -128,8 +129,7 @@ def run_first(planned: Planned) -> None:
         write_atomic(session.path(INT8_NAME), below.path(INT8_NAME).read_bytes())
     if not done:
         planned.note(replace(row, begun=True, taken_s=seconds))
-    said = f"{trained.fake_quant.val:.2%} of the validation images"
-    session.workspace.say(f"early: {session.path(INT8_NAME)} can be used from here on: {trained.net.name}, {said}")
+    session.workspace.say(f"early: {session.path(INT8_NAME)} can be used from here on: {scored(trained)}")
 
 
 def say_what_stands(session: Session) -> None:
@@ -138,11 +138,8 @@ def say_what_stands(session: Session) -> None:
     if not first.is_file() or not session.path(TRAIN).is_file():
         return
     ours, theirs = (load(path, TrainResult).value for path in (session.path(TRAIN), first))
-    names = f"{ours.net.name} with {ours.fake_quant.val:.2%}", f"{theirs.net.name} with {theirs.fake_quant.val:.2%}"
-    own = session.trained_in == session.workspace.run_dir
-    better, worse = names if own else names[::-1]
-    why = ", which is slower than the budget" if own and theirs.fake_quant.val > ours.fake_quant.val else ""
-    session.workspace.say(f"{session.path(INT8_NAME)}: is {better} of the validation images, not {worse}{why}")
+    said = standing(ours, theirs, of_first=session.trained_in != session.workspace.run_dir)
+    session.workspace.say(f"{session.path(INT8_NAME)}: is {said} ({scored(ours)}; the first: {scored(theirs)})")
 
 
 def usable(session: Session) -> str | None:

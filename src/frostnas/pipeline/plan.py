@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from frostnas.config import Config, OptimizerName
+from frostnas.report.units import roughly
 
 SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-latency", "search-net", "train", "export"
 STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
@@ -159,18 +160,11 @@ def left_out(given: Config, fitted: Fit, seconds: Seconds) -> tuple[str, ...]:
     """What more time would add, a sentence each."""
     found = []
     for stage in fitted.dropped:
-        more = between(given, stage, 0.0)
-        found.append(f"{stage}: the block is taken as published; to search one takes {said(seconds(stage, more))} more")
+        more = roughly(seconds(stage, between(given, stage, 0.0)))
+        found.append(f"{stage}: the block is taken as published; to search one takes {more} more")
     for stage in fitted.seconds:
         now, most = settings_of(fitted.config, floors(given, stage)), ceilings(given, stage)
         less = [f"{key} {now[key]} of {most[key]}" for key in now if now[key] < most[key]]
         if less:
             found.append(f"{stage}: {', '.join(less)}")
     return tuple(found)
-
-
-def said(seconds: float) -> str:
-    """A duration as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -21,6 +21,7 @@ from frostnas.pipeline.costs import Measured
 from frostnas.pipeline.probe import measure
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
+from frostnas.report.units import roughly
 
 PLAN = "plan.json"
 USED = 0.92
@@ -139,7 +140,7 @@ class Planned:
             needed = sum(one.seconds for one in self.plan.stages if not one.begun) + self.clock.spent_s
             raise InputError(
                 f"time_limit={self.given.time_limit}: the least that the config states takes "
-                f"{plan.said(needed / USED)}; expected more time, or lower floors (plan.search_net.epochs, "
+                f"{roughly(needed / USED)}; expected more time, or lower floors (plan.search_net.epochs, "
                 "plan.train.epochs)"
             )
 

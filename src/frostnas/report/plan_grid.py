@@ -5,7 +5,7 @@ from __future__ import annotations
 from frostnas.artifacts import Plan, StagePlan, TrainResult
 from frostnas.deploy.runtime import INT8_NAME
 from frostnas.report.grids import Grid, RunSummary
-from frostnas.report.units import percent
+from frostnas.report.units import duration, percent
 
 
 def plan_grid(plan: Plan, title: str = "plan") -> Grid:
@@ -26,21 +26,25 @@ def first_grid(run: RunSummary) -> Grid | None:
     if run.first is None:
         return None
     first, own = run.first.trained, run.train
-    rows = [("first network", _scored(first))]
+    rows = [("first network", scored(first))]
     if own is not None:
-        rows.append(("the run's own", _scored(own)))
-    if run.export is None:
-        said = "of the first network, until the export"
-    elif run.of_first:
-        said = "of the first network, which is within the budget and better"
-    elif own is not None and first.fake_quant.val > own.fake_quant.val:
-        said = "of the run's own network, since the first is slower than the budget"
-    else:
-        said = "of the run's own network"
+        rows.append(("the run's own", scored(own)))
+    said = "of the first network, until the export"
+    if run.export is not None and own is not None:
+        said = standing(own, first, of_first=run.of_first)
     return Grid("the file", [*rows, (INT8_NAME, said)])
 
 
-def _scored(trained: TrainResult) -> str:
+def standing(own: TrainResult, first: TrainResult, *, of_first: bool) -> str:
+    """Which of the two networks the exported file is of, and why."""
+    if of_first:
+        return "of the first network, which is within the budget and better"
+    slower = first.fake_quant.val > own.fake_quant.val
+    return "of the run's own network" + (", since the first is slower than the budget" if slower else "")
+
+
+def scored(trained: TrainResult) -> str:
+    """A network and its accuracy."""
     return f"{trained.net.name}, {percent(trained.fake_quant.val)} of the validation images"
 
 
@@ -49,11 +53,3 @@ def _row(one: StagePlan, *, done: bool) -> tuple[str, ...]:
     taken = (duration(one.taken_s) if one.taken_s is not None else "",) if done else ()
     memory = f"{one.peak_bytes / 1e9:.2f} GB" if one.peak_bytes else ""
     return one.name, settings, duration(one.seconds), *taken, memory
-
-
-def duration(seconds: float) -> str:
-    """Minutes and seconds, from an hour on hours and minutes."""
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
