@@ -126,22 +126,21 @@ def test_the_seconds_of_a_step_grow_with_its_images() -> None:
 
 def test_batches_and_their_learning_rates_grow_together_up_to_the_largest() -> None:
     config = compose_config(["plan.largest_batch=200", "search_net.optim.name=adamw", "search_net.batch_size=100"])
-    larger = plan.larger_batches(config, STAGES, images=10_000)
+    cheaper = partial(costs.seconds, measured())  # all of a step is what it takes whatever the batch
+    larger = plan.larger_batches(config, STAGES, cheaper, images=10_000)
     assert larger is not None and (larger.search_net.batch_size, larger.train.batch_size) == (200, 128)
     assert larger.search_net.optim.lr == pytest.approx(2**0.5 * config.search_net.optim.lr)
     assert larger.train.optim.lr == pytest.approx(2 * config.train.optim.lr)
-    assert plan.larger_batches(larger, STAGES, images=10_000) is None
-    assert plan.larger_batches(config, STAGES, images=8 * 128 - 1) is None  # an epoch keeps eight steps
-    assert plan.larger_batches(config, [plan.EXPORT], images=10_000) is None
+    assert plan.larger_batches(larger, STAGES, cheaper, images=10_000) is None
+    assert plan.larger_batches(config, STAGES, cheaper, images=8 * 128 - 1) is None  # an epoch keeps eight steps
+    assert plan.larger_batches(config, [plan.EXPORT], cheaper, images=10_000) is None
 
 
-def test_a_larger_batch_must_bring_an_eighth_of_the_way() -> None:
-    def fit(share: float, *, fits: bool = True) -> plan.Fit:
-        return plan.Fit(CONFIG, {}, (), fits, share)
-
-    assert fit(0.5).better_by(plan.WORTH, fit(0.375)) and not fit(0.5).better_by(plan.WORTH, fit(0.4))
-    assert fit(0.0).better_by(plan.WORTH, fit(0.0, fits=False))
-    assert not fit(0.0, fits=False).better_by(plan.WORTH, fit(0.0, fits=False))
+@pytest.mark.parametrize(("image_seconds", "grows"), [(0.001, True), (0.1, False)])
+def test_batches_grow_where_a_step_takes_most_of_its_time_whatever_the_batch(image_seconds: float, grows: bool) -> None:
+    steps = {costs.TRAIN_FLOAT: Step(0.5, image_seconds=image_seconds)}
+    seconds = partial(costs.seconds, Measured(10_000, steps=steps))
+    assert (plan.larger_batches(CONFIG, [plan.TRAIN], seconds, 10_000) is not None) == grows
 
 
 def test_processes_share_the_images_and_the_networks_that_are_scored() -> None:

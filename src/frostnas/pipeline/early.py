@@ -1,4 +1,4 @@
-"""A usable file early: a named network within the budget, trained for a short share of the time limit and exported.
+"""A usable file early: the parent at a size within the budget, or a named network, trained briefly and exported.
 
 It is a run of its own in `early/`, and its INT8 file stands in the run directory until the export replaces it, which it
 does unless this one is within the budget and better on the validation images.
@@ -26,6 +26,7 @@ from frostnas.pipeline.clock import timed
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.probe import measure
 from frostnas.pipeline.session import Session
+from frostnas.pipeline.sizes import at_sizes
 from frostnas.pipeline.stages import EXPORTING, TRAINING
 from frostnas.pipeline.trained import TRAIN
 from frostnas.report.plan_grid import scored, standing
@@ -46,8 +47,8 @@ def plan_first(planned: Planned) -> None:
     session, limit_s = planned.session, planned.clock.limit_s
     if limit_s is None or planned.row(EARLY) is not None or not session.config.plan.early_share:
         return
-    for name in within_budget(session):
-        below = _below(session, _short(session, name))
+    for name, size in within_budget(session):
+        below = _below(session, _short(session, name, size))
         measured = measure(below, SHORT, below.net)
         seconds = partial(costs.seconds, measured)
         fitted = plan.fit(below.config, SHORT, seconds, session.config.plan.early_share * limit_s)
@@ -63,23 +64,27 @@ def plan_first(planned: Planned) -> None:
     session.workspace.say("early: left out, no named network can be trained in a quarter of the time limit")
 
 
-def within_budget(session: Session) -> Sequence[str | None]:
-    """Names of networks within the latency budget, the slowest first, all where there is none; None is the parent."""
-    config, images = session.config, session.data.format
-    names = (*((None,) if session.parent is not None else ()), *NAMES)
+def within_budget(session: Session) -> Sequence[tuple[str | None, int]]:
+    """Networks within the latency budget, by name and size, all where there is none: the parent, which is None, with
+    the largest images first, then named ones from slow to fast."""
+    config, parent = session.config, session.parent
+    largest, *smaller = sorted(session.sizes, reverse=True)
+    found: list[tuple[str | None, int]] = [(None, size) for size in (largest, *smaller)] if parent else []
+    found += [(name, largest) for name in NAMES]
     budget_ms = config.budget.latency_ms
     if budget_ms is None:
-        return names
+        return found
     if config.latency.target.name is TargetName.bundle:  # nobody can ask that machine
-        return names[-1:]
-    specs = [*([session.parent.spec] if session.parent is not None else []), *map(zoo_spec, NAMES)]
-    here = [spec.with_classes(len(images.classes)).at_size(images.image_size) for spec in specs]
-    taken = measure_nets(config.latency, config.quant, here)
-    return [name for name, latency_ms in zip(names, taken, strict=True) if latency_ms <= budget_ms]
+        return found[-1:]
+    classes = len(session.data.format.classes)
+    specs = [parent.spec if parent and name is None else zoo_spec(name or NAMES[0]) for name, _ in found]
+    sized = [spec.with_classes(classes).at_size(size) for spec, (_, size) in zip(specs, found, strict=True)]
+    taken = measure_nets(config.latency, config.quant, sized)
+    return [one for one, latency_ms in zip(found, taken, strict=True) if latency_ms <= budget_ms]
 
 
-def _short(session: Session, name: str | None) -> Config:
-    """Of a training of its own, from fresh weights or from the parent's."""
+def _short(session: Session, name: str | None, size: int) -> Config:
+    """Of a training of its own, from fresh weights or from the parent's, on images of one size."""
     config, parent = session.config, session.parent if name is None else None
     weights = parent.given if parent is not None else None
     train = replace(config.train, weights=weights, inherit=False, distill=DistillConfig())
@@ -89,8 +94,8 @@ def _short(session: Session, name: str | None) -> Config:
         min_agreement=min(config.export.min_agreement, AGREEMENT),
         max_top1_drop=max(config.export.max_top1_drop, DROP),
     )
-    least = replace(config.plan, train=LEAST)
-    return replace(config, net=name, parent=ParentConfig(), train=train, export=checks, plan=least, time_limit=None)
+    config = at_sizes(replace(config, net=name, parent=ParentConfig(), train=train, export=checks), [size])
+    return replace(config, plan=replace(config.plan, train=LEAST), time_limit=None)
 
 
 def _below(session: Session, config: Config) -> Session:

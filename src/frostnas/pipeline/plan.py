@@ -21,8 +21,8 @@ SHARING = ("ladder",)
 """Stages that hand their time on to planned commands below them."""
 SHARES = 64
 """Steps between floors and ceilings."""
-WORTH = 1 / 8
-"""Of the way from floors to ceilings: what batches twice as large must bring."""
+WORTH = 1 / 4
+"""Of the time: what batches twice as large must save."""
 LEAST_STEPS = 8
 """Of an epoch: no batch becomes so large that there are fewer."""
 BATCHES = ("search_net", "train")
@@ -43,12 +43,8 @@ class Fit:
     """Stages that do not run."""
     fits: bool
     """Whether all of it ends within the time; if not, everything is at its floor."""
-    share: float
-    """Of the way from floors to ceilings, in all stages but the block search."""
-
-    def better_by(self, least: float, other: Fit) -> bool:
-        """Whether it goes so much further than ``other``."""
-        return (self.fits, self.share) >= (True, other.share + least) if other.fits else self.fits
+    complete: bool
+    """Whether nothing but the block search is below its ceilings."""
 
 
 def floors(config: Config, stage: str) -> dict[str, int]:
@@ -97,9 +93,15 @@ def batch_keys(stage: str) -> list[str]:
     return [f"{group}.batch_size", f"{group}.optim.lr"] if group in BATCHES else []
 
 
-def larger_batches(config: Config, stages: Collection[str], images: int) -> Config | None:
+def grown_batch(given: Config, config: Config, stage: str) -> dict[str, float]:
+    """What a plan has made of a stage's batches; empty where they stayed as they were."""
+    own, now = (settings_of(one, batch_keys(stage)) for one in (given, config))
+    return {} if own == now else now
+
+
+def larger_batches(config: Config, stages: Collection[str], seconds: Seconds, images: int) -> Config | None:
     """``config`` with batches twice as large, and as much higher learning rates for the same progress per epoch
-    (Goyal et al. 2017; for Adam's steps of fixed length the root of it); None where none may grow.
+    (Goyal et al. 2017; for Adam's steps of fixed length the root of it); None where that saves too little or none may.
 
     Args:
         images: to train on.
@@ -110,7 +112,9 @@ def larger_batches(config: Config, stages: Collection[str], images: int) -> Conf
         if size <= min(config.plan.largest_batch, images // LEAST_STEPS):
             sgd = _value(config, lr_key.replace(".lr", ".name")) is OptimizerName.sgd
             grown |= {size_key: size, lr_key: lr * (2 if sgd else 2**0.5)}
-    return with_settings(config, grown) if grown else None
+    larger = with_settings(config, grown)
+    before, after = (sum(seconds(stage, one) for stage in stages if batch_keys(stage)) for one in (config, larger))
+    return larger if grown and after <= (1 - WORTH) * before else None
 
 
 def between(config: Config, stage: str, share: float) -> Config:
@@ -131,13 +135,13 @@ def fit(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) 
     chosen, share = _largest(config, others, seconds, time_s)
     costs = {stage: seconds(stage, chosen) for stage in others}
     left_s, fits = time_s - sum(costs.values()), share is not None
-    reached = share or 0.0
+    complete = share == 1.0
     if SEARCH_BLOCK not in stages:
-        return Fit(chosen, costs, (), fits, reached)
+        return Fit(chosen, costs, (), fits, complete)
     searched, own = _largest(chosen, [SEARCH_BLOCK], seconds, left_s)
-    if share != 1.0 or own is None:
-        return Fit(chosen, costs, (SEARCH_BLOCK,), fits, reached)
-    return Fit(searched, {stage: seconds(stage, searched) for stage in stages}, (), fits, reached)
+    if not complete or own is None:
+        return Fit(chosen, costs, (SEARCH_BLOCK,), fits, complete)
+    return Fit(searched, {stage: seconds(stage, searched) for stage in stages}, (), fits, complete)
 
 
 def _largest(config: Config, stages: Sequence[str], seconds: Seconds, time_s: float) -> tuple[Config, float | None]:

@@ -78,8 +78,8 @@ class Planned:
         fitted = self._fitted(measured, open_)
         rows = {one.name: one for one in self.plan.stages if one.begun}
         for name, taken in fitted.seconds.items():
-            keys = [*plan.floors(fitted.config, name), *_micro(name), *plan.batch_keys(name)]
-            settings = plan.settings_of(fitted.config, keys)
+            settings = plan.settings_of(fitted.config, [*plan.floors(fitted.config, name), *_micro(name)])
+            settings |= plan.grown_batch(self.given, fitted.config, name)
             peak = costs.peak_bytes(measured, name, fitted.config)
             rows[name] = StagePlan(name, settings, taken, peak, self.basis(name))
         others = [one for one in self.plan.stages if one.name not in self.stages]
@@ -88,21 +88,16 @@ class Planned:
         return replace(self.plan, stages=stages, left_out=left_out, fits=fitted.fits)
 
     def _fitted(self, measured: Measured, open_: Sequence[str]) -> plan.Fit:
-        """The most that ends in time, with larger batches where they make enough of a difference."""
+        """The most that ends in time, with larger batches where that is less than the config says."""
         before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
         time_s = (self.clock.left_s - before_s) * USED
 
-        def fit(config: Config) -> plan.Fit:
-            roomy = self._within_memory(config, measured, open_)
-            return plan.fit(roomy, open_, partial(costs.seconds, measured), time_s)
-
-        config, best = self.given, fit(self.given)
-        while (larger := plan.larger_batches(config, open_, measured.images)) is not None:
-            config, other = larger, fit(larger)
-            if not other.better_by(plan.WORTH, best):
-                break
-            best = other
-        return best
+        seconds = partial(costs.seconds, measured)
+        config: Config | None = self.given
+        while config is not None:
+            fitted = plan.fit(self._within_memory(config, measured, open_), open_, seconds, time_s)
+            config = None if fitted.complete else plan.larger_batches(config, open_, seconds, measured.images)
+        return fitted
 
     def _later_begun(self) -> bool:
         """Whether a stage has begun with a published block."""
