@@ -32,7 +32,7 @@ def test_points_of_all_sizes_survive_encoding_variation_and_lookup() -> None:
     known, table = {part.key for part in space.workloads()}, table_of(space)
     seen = set()
     for _ in range(30):
-        first, second = space.draw(rng), space.draw_uniform(rng)
+        first, second = space.draw(rng), space.draw(rng)
         for arch in (first, second, space.mutate(first, rng, 0.3), space.crossover(first, second, rng)):
             net = space.decode(arch)
             assert net.image_size == arch.size

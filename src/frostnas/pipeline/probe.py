@@ -98,15 +98,15 @@ def _step(
     """A step on batches of ``size`` and of half as many; memory is that of small batches."""
     memory = step_memory(images, min(SMALL, size), min(2 * SMALL, size), take, side)
     part = (world.rank, world.size) if world else (0, 1)
-    whole, half = (_step_seconds(_batches(images, images_, side, part), take) for images_ in (size, size // 2))
-    fixed = max(0.0, 2 * half - whole)
-    return replace(memory, seconds=fixed, image_seconds=(whole - fixed) / size)
+    whole, half = (_steps_s(_batches(images, count, side, part), take) for count in (size, size // 2))
+    fixed = max(0.0, 2 * min(half) - min(whole))  # what disturbs a step only makes it longer
+    return replace(memory, seconds=fixed, image_seconds=(mean(whole) - fixed) / size)
 
 
-def _step_seconds(batches: Iterator[Batch], take: Callable[[Batch], object]) -> float:
-    """The mean of some steps after a first one, which is not timed."""
+def _steps_s(batches: Iterator[Batch], take: Callable[[Batch], object]) -> list[float]:
+    """Seconds of some steps after a first one, which is not timed."""
     take(next(batches))
-    return mean(seconds_of(lambda: take(next(batches))) for _ in range(TRIED))
+    return [seconds_of(lambda: take(next(batches))) for _ in range(TRIED)]
 
 
 def step_memory(

@@ -37,9 +37,10 @@ class Best:
         self.last = top1
         if self.quantized and not quantized:
             return
-        self.highest = max(top1, self.highest) if quantized == self.quantized else top1
+        first = quantized != self.quantized
+        self.highest = top1 if first else max(top1, self.highest)
         error = math.sqrt(self.highest * (1 - self.highest) / images)
-        if top1 >= self.highest - error or quantized != self.quantized:
+        if first or top1 >= self.highest - error:
             weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
             self.top1, self.epoch, self.quantized, self.weights = top1, epoch, quantized, weights
 

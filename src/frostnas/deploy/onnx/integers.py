@@ -9,7 +9,6 @@ import onnxruntime as ort
 
 from frostnas.artifacts import scratch
 
-BORDER = ("QuantizeLinear", "DequantizeLinear")
 MOVES = ("Transpose", "Pad", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool")  # same kernels on integers
 
 

@@ -43,7 +43,7 @@ def search_alone(work: Work, task: Task) -> tuple[Scored, dict[str, Score], dict
         place = replace(work.workspace, run_dir=work.workspace.run_dir / "alone" / arch_name(arch).replace("|", "_"))
         # Nothing in common between candidates, so that a path is a network of its own.
         network = work.fresh(task.space, share_weights=False)
-        train(work.trainer(network, OnePath(arch), short), work.data, place, work.identity)
+        train(work.trainer(network, OnePath(arch), short), work.data, place, work.identity, "alone")
         kept = work.fresh(task.space, share_weights=False)  # without batch norm that waits for other processes
         kept.load_state_dict(network.state_dict())
         found.append(Scored(arch, work.scorer(kept)(arch)))

@@ -74,7 +74,7 @@ def tuned(work: Work, supernet: Supernet, arch: Arch) -> tuple[Scored, Net]:
     network = alone.fresh(space, share_weights=False)
     if epochs:
         recipe = replace(work.recipe, float_epochs=0, epochs=epochs)
-        train(alone.trainer(network, OnePath(arch), recipe), work.data, place, work.identity)
+        train(alone.trainer(network, OnePath(arch), recipe), work.data, place, work.identity, "final")
     kept = alone.fresh(space, share_weights=False)  # without batch norm that waits for other processes
     kept.load_state_dict(network.state_dict())
     return Scored(arch, alone.scorer(kept)(arch)), kept.extract(arch)

@@ -54,8 +54,11 @@ class Work:
         return supernet.to(self.data.train.labels.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity: str) -> None:
+def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity: str, what: str = "supernet") -> None:
     """Train to the last epoch; metrics go to `metrics/search-net.csv`.
+
+    Args:
+        what: is trained, beside the bar.
 
     Raises:
         TrainingError: the loss or an activation is not a finite number.
@@ -71,7 +74,7 @@ def train(trainer: SupernetTrainer, data: Splits, workspace: Workspace, identity
         progress = trainer.progress
         metrics = saver.metrics("search-net")
         done_steps = progress.epoch * steps + progress.step
-        with workspace.progress("supernet", recipe.total_epochs * steps, done_steps) as bar:
+        with workspace.progress(what, recipe.total_epochs * steps, done_steps) as bar:
             while progress.epoch < recipe.total_epochs:
                 trainer.begin_epoch()
                 seed = derived_seed(recipe.seed, progress.epoch)

@@ -229,15 +229,6 @@ class NetworkSpace:
         """Takes no random number where there is nothing to decide."""
         return rng.choice(self.sizes) if len(self.sizes) > 1 else self.sizes[0]
 
-    def draw_uniform(self, rng: random.Random) -> Arch:
-        """A point, each with the same probability."""
-        path: list[Edge] = []
-        node = 0
-        while edges := self.trellis.edges[node]:
-            path.append(rng.choices(edges, [self._ways[edge.target] for edge in edges])[0])
-            node = path[-1].target
-        return self.from_path(tuple(path))
-
     def sample(self, rng: random.Random) -> NetSpec:
         """The network of a point drawn with every decision uniform."""
         return self.decode(self.draw(rng))
