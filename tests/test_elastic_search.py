@@ -16,10 +16,13 @@ from safetensors.torch import save_file
 
 from frostnas.artifacts import NetResult, Plan, Provenance, TrainResult, load, load_table, save, write_rows
 from frostnas.config.compose import compose_config
+from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
 from frostnas.pipeline.chain import run_one
+from frostnas.pipeline.early import NAMES, plan_first, run_first, within_budget
+from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.size_choice import choose_sizes
 from frostnas.search.spaces.arch import parse_arch
 from tests.made_run import make_run
@@ -47,6 +50,9 @@ SMALL = [
     "target_cpu=test",
     "device=cpu",
 ]
+
+
+QUICK = ["train.float_epochs=1", "train.epochs=2", "train.frozen_epochs=1", "latency.rounds=2", "target_cpu=null"]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +173,36 @@ def test_a_time_limit_plans_a_search_with_a_parent(parent: Path, tmp_path: Path)
     assert row.taken_s is not None and 0 < row.seconds < 600 and row.settings["search_net.epochs"] == 1
     assert load(tmp_path / "parent" / "train.json", TrainResult).value.net.image_size == 12
     assert isinstance(result, NetResult) and result.net.image_size in (8, 12)
+
+
+@pytest.mark.parametrize(("budget_ms", "first"), [("null", (None, 12)), (1e9, (None, 12))])
+def test_the_parent_at_the_largest_images_within_the_budget_comes_first(
+    parent: Path, tmp_path: Path, budget_ms: object, first: tuple[None, int]
+) -> None:
+    words = [f"budget.latency_ms={budget_ms}", "latency.rounds=2", "latency.round_ms=0.1", "target_cpu=null"]
+    candidates = within_budget(session_in(tmp_path, parent, *words))
+    assert candidates[0] == first and candidates[1] == (None, 8)
+    assert [name for name, _ in candidates[2:]] == list(NAMES) and {size for _, size in candidates[2:]} == {12}
+
+
+def test_no_network_is_within_a_budget_of_nothing(parent: Path, tmp_path: Path) -> None:
+    words = ["budget.latency_ms=1e-6", "latency.rounds=2", "latency.round_ms=0.1", "target_cpu=null"]
+    assert not within_budget(session_in(tmp_path, parent, *words))
+
+
+@pytest.mark.slow
+def test_the_first_network_of_a_limit_is_a_smaller_parent_where_the_whole_is_too_slow(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frostnas.pipeline.early.measure_nets", lambda *_: [9.0, 1.0, 9.0, 9.0, 9.0, 9.0])
+    session = session_in(tmp_path, parent, "time_limit=10m", "budget.latency_ms=2", *QUICK)
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        session.workspace = workspace
+        planned = Planned(session, [STAGES["search-net"], STAGES["train"]])
+        plan_first(planned)
+        run_first(planned)
+    assert load(tmp_path / "early" / "train.json", TrainResult).value.net.image_size == 8
+    assert OnnxClassifier(tmp_path / "model.int8.onnx").images.image_size == 8
 
 
 def put_where_torchvision_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
