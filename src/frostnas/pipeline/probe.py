@@ -95,11 +95,13 @@ def _batches(images: Images, size: int, side: int | None = None, part: tuple[int
 def _step(
     images: Images, size: int, take: Callable[[Batch], object], side: int | None = None, world: World | None = None
 ) -> Step:
-    """A step on batches of ``size`` and of half as many; memory is that of small batches."""
+    """A step on batches of ``size`` and of a quarter of it; memory is that of small batches."""
     memory = step_memory(images, min(SMALL, size), min(2 * SMALL, size), take, side)
     part = (world.rank, world.size) if world else (0, 1)
-    whole, half = (_steps_s(_batches(images, count, side, part), take) for count in (size, size // 2))
-    fixed = max(0.0, 2 * min(half) - min(whole))  # what disturbs a step only makes it longer
+    few = max(2, size // 4)
+    whole, quarter = (_steps_s(_batches(images, count, side, part), take) for count in (size, few))
+    least = min(whole)  # what disturbs a step only makes it longer
+    fixed = min(least, max(0.0, least - size * (least - min(quarter)) / max(1, size - few)))
     return replace(memory, seconds=fixed, image_seconds=(mean(whole) - fixed) / size)
 
 
