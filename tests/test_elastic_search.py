@@ -14,7 +14,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from frostnas.artifacts import NetResult, Plan, Provenance, TrainResult, load, load_table, save, write_rows
+from frostnas.artifacts import (
+    NetResult,
+    Plan,
+    Provenance,
+    TrainResult,
+    load,
+    load_table,
+    save,
+    write_rows,
+)
 from frostnas.config.compose import compose_config
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace

@@ -110,6 +110,12 @@ def test_a_search_with_a_parent_takes_its_training_and_the_finals_besides() -> N
     assert costs.seconds(found, plan.SEARCH_NET, config) == with_finals + 3 * (10 * 1.0 + 5.0)
 
 
+def test_networks_near_the_budget_take_longer_than_the_mean_one() -> None:
+    config = compose_config(["search_net.population=8", "search_net.generations=2"])
+    mean, near = (Measured(0, pieces={costs.NET_SCORE: 1.0}, scored=scored) for scored in (1.0, 1.5))
+    assert costs.seconds(near, plan.SEARCH_NET, config) == 1.5 * costs.seconds(mean, plan.SEARCH_NET, config) > 0
+
+
 def test_a_training_takes_its_steps_and_its_looks() -> None:
     config = compose_config(["train.batch_size=100", "train.float_epochs=1", "train.epochs=3", "train.frozen_epochs=1"])
     found = Measured(1000, steps={costs.TRAIN_FLOAT: Step(1), costs.TRAIN_FAKE: Step(2)}, pieces={costs.TRAIN_LOOK: 5})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from frostnas.artifacts import Accuracy, NetResult, TrainResult, load, save
+from frostnas.artifacts import Accuracy, NetResult, Timing, TrainResult, load, row_of, save
 from frostnas.artifacts.plan import Plan, StagePlan
 from frostnas.cli.failure import leave
 from frostnas.config import Config
@@ -18,11 +18,15 @@ from frostnas.errors import USABLE, InputError
 from frostnas.nets import zoo_names
 from frostnas.pipeline import LADDER, Session
 from frostnas.pipeline.chain import begin_plan
+from frostnas.pipeline.costs import Measured
 from frostnas.pipeline.early import NAMES, say_what_stands, usable
 from frostnas.pipeline.planning import PLAN, Planned
+from frostnas.pipeline.probe import near_budget
 from frostnas.pipeline.stages import EXPORTING, PROFILE, TRAINING
+from frostnas.search.net.resources import ResourceCounter
 from tests.in_process import SHORT, done, write_photos
 from tests.made_run import make_run
+from tests.search_parts import table_of, tiny_config
 from tests.tiny import TINY
 
 
@@ -104,6 +108,21 @@ def test_a_stage_that_keeps_to_no_limit_says_so(tmp_path: Path) -> None:
         assert begin_plan(session, [LADDER]) is None  # its sizes are planned one by one
         assert begin_plan(session, [EXPORTING]) is None
     assert "warning: time_limit=10m: export keeps to none" in (tmp_path / "frostnas.log").read_text()
+
+
+def test_a_plan_counts_networks_as_large_as_those_near_the_budget(tmp_path: Path) -> None:
+    macs, shares = ResourceCounter().macs, []
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        for fraction in (0.05, 0.95):
+            session = Session(tiny_config(f"budget.fraction={fraction}"), workspace)
+            assert near_budget(session, Measured(100)).scored == 1  # without a table
+            (tmp_path / "latency.json").touch()
+            same = [(part, macs(part) / 1e6) for part in session.space.workloads()]
+            rows = tuple(row_of(part, *[Timing(ms, ms, ms)] * 2) for part, ms in same)
+            session.table = replace(table_of(session.space), rows=rows)
+            shares.append(near_budget(session, Measured(100)).scored)
+            (tmp_path / "latency.json").unlink()
+    assert shares[0] < 1 < shares[1]
 
 
 @pytest.mark.slow

@@ -58,6 +58,8 @@ class Measured:
     """Models that profile-latency measures."""
     candidates: int = 0
     """Proxy networks that the block search measures."""
+    scored: float = 1.0
+    """Of the search's networks, which lie near the budget: their multiply-adds beside those of the mean network."""
     processes: int = 1
     """That share the batches; the steps were measured by all of them."""
 
@@ -143,7 +145,7 @@ def _search_net(measured: Measured, config: Config) -> float:
         batch = config.train.batch_size
         per_epoch = _count(measured, batch) * _step(measured, PARENT, batch)
         adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
-    scored = networks * _piece(measured, NET_SCORE)
+    scored = networks * measured.scored * _piece(measured, NET_SCORE)
     return _count(measured, size) * trained + scored + adapting + _finals(measured, config)
 
 

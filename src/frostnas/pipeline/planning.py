@@ -18,7 +18,7 @@ from frostnas.errors import InputError
 from frostnas.pipeline import costs, plan
 from frostnas.pipeline.clock import Clock
 from frostnas.pipeline.costs import Measured
-from frostnas.pipeline.probe import measure
+from frostnas.pipeline.probe import measure, near_budget
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stage import Stage
 from frostnas.report.units import roughly
@@ -71,7 +71,8 @@ class Planned:
             return self.plan
         if self.measured is None or net is not None:
             self.measured = measure(self.session, open_, net, launched())
-        self.plan = said_by_first(self._made(self.measured, open_))
+        measured = near_budget(self.session, self.measured) if plan.SEARCH_NET in open_ else self.measured
+        self.plan = said_by_first(self._made(measured, open_))
         return self.plan
 
     def _made(self, measured: Measured, open_: Sequence[str]) -> Plan:

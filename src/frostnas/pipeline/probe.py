@@ -38,6 +38,7 @@ from frostnas.search.block.trials.train import train_alone, trial_recipe
 from frostnas.search.net.loop import Work
 from frostnas.search.net.policy import NothingLearnt
 from frostnas.search.net.scoring import Scorer
+from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.block import BlockSpace
 from frostnas.search.spaces.network import NetworkSpace
@@ -75,6 +76,25 @@ def measure(
         if plan.TRAIN in stages or plan.EXPORT in stages:
             found = _train(session, found, net or session.net, world)
     return found
+
+
+def near_budget(session: Session, found: Measured) -> Measured:
+    """``found`` for a search near the budget, once there is a table that says which networks those are.
+
+    Raises:
+        InputError: no network of the space is within the budget.
+    """
+    if not session.table_path.is_file():
+        return found
+    space = session.space
+    task = make_task(session.config.budget, space, session.table, session.config.search_net.population)
+    rng, window = random.Random(0), task.window()
+    near, all_ = ([task.draw(window, rng) for _ in range(DRAWN)], _drawn(space))
+    return replace(found, scored=_mean_macs(space, near) / _mean_macs(space, all_))
+
+
+def _mean_macs(space: NetworkSpace, archs: Sequence[Arch]) -> float:
+    return mean(count(space.decode(arch)).macs for arch in archs)
 
 
 def _with(found: Measured, steps: dict[str, Step], pieces: dict[str, float]) -> Measured:
