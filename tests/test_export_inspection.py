@@ -24,6 +24,8 @@ IMAGES = ImageFormat(("red", "green", "blue"), 16, (0.5, 0.5, 0.5), (0.25, 0.25,
 LABELS = np.arange(30) % 3
 NAMED = np.where(np.isin(np.arange(30), (4, 9)), (LABELS + 1) % 3, LABELS)  # two mistakes: green 4, red 9
 
+REFERENCE = Reference(LABELS, np.eye(3, dtype=np.float32)[LABELS], 1.0)
+
 
 class File:
     """Names the classes of `NAMED` by the brightness of an image's pixels, which is its position."""
@@ -83,7 +85,7 @@ def test_looking_leaves_the_network_as_it_was(net: Net) -> None:
 def test_mistakes_come_first_the_surest_in_front_and_all_images_are_counted(
     net: Net, test_images: MemoryImages
 ) -> None:
-    found = inspect(net, File(), NAMED, test_images, Reference(LABELS, LABELS), IMAGES)
+    found = inspect(net, File(), NAMED, test_images, REFERENCE, IMAGES)
     assert [one.position for one in found.shown[:2]] == [9, 4]
     assert (found.shown[0].true, found.shown[0].named) == (0, 1)
     assert [one.position for one in found.shown[2:5]] == [0, 1, 2]  # right, the least sure first
@@ -93,7 +95,7 @@ def test_mistakes_come_first_the_surest_in_front_and_all_images_are_counted(
 
 
 def test_the_pictures_are_those_that_the_network_saw(net: Net, test_images: MemoryImages) -> None:
-    shown = inspect(net, File(), NAMED, test_images, Reference(LABELS, LABELS), IMAGES).shown[0]
+    shown = inspect(net, File(), NAMED, test_images, REFERENCE, IMAGES).shown[0]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown.png))))
     assert picture.shape == (16, 16, 3)
     assert (picture == 9).all()

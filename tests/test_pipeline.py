@@ -263,7 +263,7 @@ def test_the_report_is_one_file_with_numbers_and_plots(finished: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     page = Page((folder / "report.html").read_text())
     export = json.loads((folder / "export.json").read_text())["data"]
-    assert f"{export['int8']['top1']:.2%} ({export['agreement']:.2%} agree with fake-quant)" in page.words
+    assert f"{export['int8']['top1']:.2%} ({export['agreement']:.2%} agree with fake-quant" in page.words
     assert f"measured {export['int8']['latency_ms_p50']:.3f} ms" in page.words
     assert "<run>" in page.words
     assert len(page.fetched) >= 5 and all(one.startswith("data:image/") for one in page.fetched)

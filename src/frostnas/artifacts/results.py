@@ -361,6 +361,8 @@ class ExportReport:
     threads: Few
     formats: tuple[FormatFile, ...]
     """What `export.formats` asks for beside ONNX, in its order."""
+    tied: Whole = 0
+    """Test images that they differ on with both classes within two steps of the logits' grid: rounding decides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from frostnas.deploy.parity import Reference, compare
 from frostnas.deploy.runtime import FP32_NAME, INT8_NAME, OnnxClassifier, metadata_of, sealed
 from frostnas.engine import predict
 from frostnas.nets import Net
-from frostnas.quant import QuantState, check_ranges, set_state
+from frostnas.quant import ActivationQuantizer, QuantState, check_ranges, set_state
 from frostnas.version import __version__
 
 SHOWN_IMAGES = 32  # that layers are compared on
@@ -76,14 +76,14 @@ def run(
 
     Raises:
         InputError: a format of `export.formats` is not installed.
-        ParityError: agreement or top-1 of an INT8 file falls short of `export.min_agreement` or
+        ParityError: agreement or top-1 of an INT8 file, near ties aside, falls short of `export.min_agreement` or
             `export.max_top1_drop` by more than one image; for ONNX it says in which layer the difference begins. The
             files are left for inspection.
     """
     check_installed(config.export.formats)
     int8_path, fp32_path = write_models(net, trained, folder)
     set_state(net, QuantState.FROZEN)
-    reference = Reference(test.labels.cpu().numpy(), predict(net, test).argmax(1).cpu().numpy())
+    reference = Reference(test.labels.cpu().numpy(), predict(net, test).cpu().numpy(), _logit_step(net))
     int8 = OnnxClassifier(int8_path, config.latency.threads, own=True)
     parity = compare(int8, test, reference)
     if short := parity.shortfall(reference, config.export):
@@ -103,11 +103,17 @@ def run(
         fp32=_describe(fp32_path, fp32.top1, timings[1]),
         top1_fake_quant=reference.top1_fake,
         agreement=parity.agreement,
+        tied=len(parity.tied),
         predicted_ms=predicted_ms,
         runtime=config.latency.runtime.value,
         threads=config.latency.threads,
         formats=formats,
     )
+
+
+def _logit_step(net: Net) -> float:
+    *_, last = (module for module in net.modules() if isinstance(module, ActivationQuantizer))
+    return float(last.scale)
 
 
 def _other(

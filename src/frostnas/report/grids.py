@@ -124,12 +124,17 @@ def run_grid(run: RunSummary, folder: Path) -> Grid:
     return Grid(f"frostnas run: {folder}", rows)
 
 
+def _agreement(export: ExportReport) -> str:
+    ties = f", {export.tied} near ties do not" if export.tied else ""
+    return f"{_percent(export.agreement)} agree with fake-quant{ties}"
+
+
 def _promised_and_measured(export: ExportReport, folder: Path, images: int, budget_ms: float | None) -> Rows:
     int8, fp32 = export.int8, export.fp32
     return [
         ("top-1 FP32", f"{_percent(fp32.top1)} of {images} test images"),
         ("top-1 fake-quant", _percent(export.top1_fake_quant)),
-        ("top-1 INT8", f"{_percent(int8.top1)} ({_percent(export.agreement)} agree with fake-quant)"),
+        ("top-1 INT8", f"{_percent(int8.top1)} ({_agreement(export)})"),
         *([("latency budget", _ms(budget_ms))] if budget_ms is not None else []),
         ("latency INT8", _latency_text(export)),
         ("latency FP32", f"measured {_ms(fp32.latency_ms_p50)}"),
@@ -170,7 +175,7 @@ def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
         case ExportReport():
             rows = [
                 ("top-1", f"FP32 {_percent(value.fp32.top1)}, INT8 {_percent(value.int8.top1)}"),
-                ("agreement", _percent(value.agreement)),
+                ("agreement", _agreement(value)),
                 ("latency INT8", _latency_text(value)),
                 ("latency FP32", f"measured {_ms(value.fp32.latency_ms_p50)}"),
                 ("size", f"INT8 {_kib(value.int8.size_bytes)}, FP32 {_kib(value.fp32.size_bytes)}"),
