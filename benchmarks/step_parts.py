@@ -27,7 +27,7 @@ from frostnas.search.net.policy import UniformPaths
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.block import BlockSpace
-from frostnas.search.spaces.fit import fitted
+from frostnas.search.spaces.fit import fitted, fitted_proxy
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
 
@@ -68,6 +68,7 @@ def search_block(size: int) -> None:
     space = BlockSpace(CONFIG.space.block)
     free = SlotCosts(1.0, {slot: (1.0,) * len(candidates) for slot, candidates in space.slots.items()})
     kept = {slot: tuple(range(len(candidates))) for slot, candidates in space.slots.items()}
+    search = replace(search, proxy=fitted_proxy(search.proxy, size))
     phase = make_phase(search, space, kept, 0, size, CLASSES)
     searcher = Searcher(recipe, search, phase, free, torch.device("cpu"), 1000)
     searcher.begin_epoch()

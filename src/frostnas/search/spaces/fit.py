@@ -20,7 +20,7 @@ FEW_STAGES = 3
 """Up to so many stages need the greater depth to reach twice MobileNetV2."""
 LARGE = 80
 """Pixels a side from which on the block search's proxy network halves its maps once more."""
-LEAST, MOST = 0.5, 4.0
+LEAST, MOST = 0.25, 4.0
 """Factors of all widths that are tried for a budget which the skeleton does not hold."""
 
 
