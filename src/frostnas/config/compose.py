@@ -25,7 +25,7 @@ from yaml import YAMLError
 from frostnas.config.data import DataConfig, check_data
 from frostnas.config.fields import check
 from frostnas.config.groups import CONFIG_NAME, conf_dir
-from frostnas.config.limits import bytes_of_limit, seconds_of
+from frostnas.config.limits import bytes_of_limit, time_limit_s
 from frostnas.config.schema import Config
 from frostnas.config.space import FOLLOWING, NetworkSpaceConfig
 from frostnas.config.stages import ClassWeights, Sampler, TargetName
@@ -188,8 +188,7 @@ def typed(composed: DictConfig) -> Config:
                 f"{key}.micro_batches={group.micro_batches}: expected at most half of "
                 f"{key}.batch_size={group.batch_size}; batch norm needs two images"
             )
-    if config.time_limit is not None:
-        seconds_of("time_limit", config.time_limit)
+    time_limit_s(config.time_limit)
     bytes_of_limit("memory_limit", config.memory_limit, None)
     return config
 

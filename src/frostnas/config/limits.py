@@ -11,6 +11,11 @@ BYTES = {"mb": 10**6, "mib": 2**20, "gb": 10**9, "gib": 2**30}
 NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z%]*)")
 
 
+def time_limit_s(text: str | None) -> float | None:
+    """Seconds of `time_limit`; None for none."""
+    return None if text is None else seconds_of("time_limit", text)
+
+
 def seconds_of(key: str, text: str) -> float:
     """Seconds of a duration such as 45m.
 

@@ -172,14 +172,14 @@ def peak_bytes(measured: Measured, stage: str, config: Config) -> int:
     steps = [measured.steps[name] for name in OF_STAGE.get(stage, ()) if name in measured.steps]
     if not steps:
         return 0
-    images = -(-images_at_once(stage, config) // measured.processes)
+    images = images_at_once(stage, config, measured.processes)
     return int(measured.held_bytes + max(step.fixed_bytes + images * step.image_bytes for step in steps))
 
 
-def images_at_once(stage: str, config: Config) -> int:
-    """Images whose activations are kept at one time, in all processes together."""
+def images_at_once(stage: str, config: Config, processes: int) -> int:
+    """Images whose activations a process keeps at one time. Args: processes: that share the batches."""
     group = getattr(config, plan.GROUPS[stage])
-    return -(-int(group.batch_size) // int(group.micro_batches))
+    return -(-int(group.batch_size) // (int(group.micro_batches) * processes))
 
 
 def micro_batches(measured: Measured, stage: str, config: Config, limit_bytes: int) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from frostnas.artifacts import EARLY, TrainResult, load, sha256_of_value, write_atomic
+from frostnas.artifacts import EARLY, NetSpec, TrainResult, load, sha256_of_value, write_atomic
 from frostnas.artifacts.plan import StagePlan
 from frostnas.config import Config, DistillConfig, ParentConfig, TargetName
 from frostnas.config.compose import read_stored, to_yaml
@@ -68,17 +68,16 @@ def within_budget(session: Session) -> Sequence[tuple[str | None, int]]:
     """Networks within the latency budget, by name and size, all where there is none: the parent, which is None, with
     the largest images first, then named ones from slow to fast."""
     config, parent = session.config, session.parent
-    largest, *smaller = sorted(session.sizes, reverse=True)
-    found: list[tuple[str | None, int]] = [(None, size) for size in (largest, *smaller)] if parent else []
-    found += [(name, largest) for name in NAMES]
-    budget_ms = config.budget.latency_ms
+    sizes = sorted(session.sizes, reverse=True)
+    specs: dict[tuple[str | None, int], NetSpec] = {(None, size): parent.spec for size in sizes} if parent else {}
+    specs |= {(name, sizes[0]): zoo_spec(name) for name in NAMES}
+    found, budget_ms = list(specs), config.budget.latency_ms
     if budget_ms is None:
         return found
     if config.latency.target.name is TargetName.bundle:  # nobody can ask that machine
         return found[-1:]
     classes = len(session.data.format.classes)
-    specs = [parent.spec if parent and name is None else zoo_spec(name or NAMES[0]) for name, _ in found]
-    sized = [spec.with_classes(classes).at_size(size) for spec, (_, size) in zip(specs, found, strict=True)]
+    sized = [spec.with_classes(classes).at_size(size) for (_, size), spec in specs.items()]
     taken = measure_nets(config.latency, config.quant, sized)
     return [one for one, latency_ms in zip(found, taken, strict=True) if latency_ms <= budget_ms]
 

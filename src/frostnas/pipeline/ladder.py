@@ -16,7 +16,7 @@ from frostnas.artifacts import ExportReport, LadderResult, NetSpec, Rung, TrainR
 from frostnas.artifacts.plan import Plan
 from frostnas.config import Config, TrainConfig
 from frostnas.config.compose import to_yaml
-from frostnas.config.limits import seconds_of
+from frostnas.config.limits import time_limit_s
 from frostnas.latency import measure_files, target_host
 from frostnas.pipeline.chain import begin_plan, planned_of, run_one, run_planned
 from frostnas.pipeline.clock import Clock
@@ -30,7 +30,6 @@ LADDER_FILE, PLOT = "ladder.json", "ladder.png"
 SHARED = "shared"  # folder of the training that all sizes share
 SHARED_TIME = 0.9
 """Of a time limit: the shared training's part; statistics and ranges anew and the exports take the rest."""
-TIME_LIMIT = "time_limit"
 OF_SIZE = (TRAINING, EXPORTING)
 
 
@@ -38,7 +37,7 @@ def _climb(session: Session, work: Work) -> LadderResult:
     config, force = session.config, work.forced
     cpu, sizes = target_host(config.latency).cpu, sorted(config.ladder.sizes)  # rather refused now than after hours
     parent: TrainResult | None = None
-    clock = Clock(None if config.time_limit is None else seconds_of(TIME_LIMIT, config.time_limit))
+    clock = Clock(time_limit_s(config.time_limit))
     if config.ladder.shared:
         below = _below(session, SHARED, _within(_of_all(config, sizes), clock.left_s, SHARED_TIME))
         parent = run_one(below, TRAINING, force=force)
@@ -90,7 +89,7 @@ def plan_ladder(session: Session) -> Plan:
         InputError: as `Planned.make`.
     """
     config, sizes = session.config, sorted(session.config.ladder.sizes)
-    limit_s = None if config.time_limit is None else seconds_of(TIME_LIMIT, config.time_limit)
+    limit_s = time_limit_s(config.time_limit)
     plans: list[Plan] = []
 
     def add(name: str, own: Config, share: float | None, stages: Sequence[Stage[Any]]) -> None:

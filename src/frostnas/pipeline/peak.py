@@ -23,7 +23,7 @@ FEW, MORE = 2, 4  # images; what a step takes grows evenly with them
 
 def say_peak(session: Session, lesson: Lesson | None) -> None:
     """Say how much memory a batch at the largest size takes, and how much there is."""
-    images = -(-images_at_once(plan.SEARCH_NET, session.config) // launched().size)
+    images = images_at_once(plan.SEARCH_NET, session.config, launched().size)
     peak = search_peak(session, lesson, images)
     free = free_bytes(session.device)
     room = None if free is None else free + held_bytes(session.device)

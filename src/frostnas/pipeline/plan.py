@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from frostnas.config import Config, OptimizerName
+from frostnas.config.identity import part
 from frostnas.report.units import roughly
 
 SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-latency", "search-net", "train", "export"
@@ -66,13 +67,7 @@ def ceilings(config: Config, stage: str) -> dict[str, int]:
 
 def settings_of(config: Config, keys: Collection[str]) -> dict[str, Any]:
     """The values of dotted keys."""
-    return {key: _value(config, key) for key in keys}
-
-
-def _value(config: Any, key: str) -> Any:
-    for name in key.split("."):
-        config = getattr(config, name)
-    return config
+    return {key: part(config, key) for key in keys}
 
 
 def with_settings(config: Config, settings: Mapping[str, float]) -> Config:
@@ -108,9 +103,9 @@ def larger_batches(config: Config, stages: Collection[str], seconds: Seconds, im
     """
     grown: dict[str, float] = {}
     for size_key, lr_key in filter(None, map(batch_keys, stages)):
-        size, lr = 2 * _value(config, size_key), _value(config, lr_key)
+        size, lr = 2 * part(config, size_key), part(config, lr_key)
         if size <= min(config.plan.largest_batch, images // LEAST_STEPS):
-            sgd = _value(config, lr_key.replace(".lr", ".name")) is OptimizerName.sgd
+            sgd = part(config, lr_key.replace(".lr", ".name")) == OptimizerName.sgd.name
             grown |= {size_key: size, lr_key: lr * (2 if sgd else 2**0.5)}
     larger = with_settings(config, grown)
     before, after = (sum(seconds(stage, one) for stage in stages if batch_keys(stage)) for one in (config, larger))

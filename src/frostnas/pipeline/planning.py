@@ -11,7 +11,7 @@ from frostnas.artifacts import NetSpec, Provenance, load, save, sha256_of_value,
 from frostnas.artifacts.plan import Plan, StagePlan
 from frostnas.config import Config
 from frostnas.config.compose import to_yaml
-from frostnas.config.limits import bytes_of_limit, seconds_of
+from frostnas.config.limits import bytes_of_limit, time_limit_s
 from frostnas.engine.distributed import launched, said_by_first
 from frostnas.engine.memory import free_bytes, held_bytes
 from frostnas.errors import InputError
@@ -34,8 +34,7 @@ class Planned:
     def __init__(self, session: Session, stages: Sequence[Stage[Any]], *, force: bool = False) -> None:
         self.session, self.stages = session, {stage.name: stage for stage in stages}
         self.given = session.config
-        limit = self.given.time_limit
-        limit_s = None if limit is None else seconds_of("time_limit", limit)
+        limit_s = time_limit_s(self.given.time_limit)
         kept = None if force else self._kept()
         self.clock = Clock(limit_s, kept.spent_s if kept else 0.0)
         self.plan = replace(kept, limit_s=limit_s) if kept else Plan(limit_s, ())

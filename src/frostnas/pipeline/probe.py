@@ -89,8 +89,8 @@ def near_budget(session: Session, found: Measured) -> Measured:
     space = session.space
     task = make_task(session.config.budget, space, session.table, session.config.search_net.population)
     rng, window = random.Random(0), task.window()
-    near, all_ = ([task.draw(window, rng) for _ in range(DRAWN)], _drawn(space))
-    return replace(found, scored=_mean_macs(space, near) / _mean_macs(space, all_))
+    near = [task.draw(window, rng) for _ in range(DRAWN)]
+    return replace(found, scored=_mean_macs(space, near) / _mean_macs(space, _drawn(space)))
 
 
 def _mean_macs(space: NetworkSpace, archs: Sequence[Arch]) -> float:
