@@ -7,7 +7,8 @@ EfficientNet-Lite0 with ImageNet weights (FILE: the state dict of the package `e
 fine-tuned on the pictures of FOLDER, which holds class folders or splits of class folders; all are pooled and halved,
 stratified, by a fixed seed: one half to test on, a tenth of the other to choose on. A cell is one way at one size from
 one seed. `frostnas-SIZE-SEED` runs the commands that a user would: FP32 and post-training quantization, then
-quantization-aware training from there; KEY=VALUE are settings of all of them. `torch-SIZE-SEED` is `transfer_peer.py`.
+quantization-aware training from there; KEY=VALUE are settings of all of them. `default-SIZE-SEED` is one command that
+trains so only where post-training quantization loses too much. `torch-SIZE-SEED` is `transfer_peer.py`.
 Finished cells are kept in OUT/cells.json and not run again, so that a slow machine can do them one by one. At the end
 all files take turns in one session of the measuring agent (`--measure`), and the table of docs/quantization.md is
 printed.
@@ -51,7 +52,7 @@ from transfer_peer import (
 
 SPLIT_SEED, VAL_FRACTION = 0, 0.1
 PICTURES = (".jpg", ".jpeg", ".png")
-TORCH, OURS = "torch", "frostnas"
+TORCH, OURS, DEFAULT = "torch", "frostnas", "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,10 @@ class Cell:
 
     name: str
     fp32: float
-    ptq: float
+    ptq: float | None
     """INT8 file after post-training quantization."""
     qat: float | None
-    """Fake-quant after quantization-aware training."""
+    """Fake-quant after quantization-aware training; None where there was none."""
     int8: float
     """INT8 file that the way ends with."""
     minutes: float
@@ -71,7 +72,7 @@ class Cell:
     cpu_minutes: float
     """Of processor time with reading the pictures, which other work on the machine changes less."""
     files: dict[str, str]
-    """FP32, PTQ and final INT8 file, relative to OUT."""
+    """FP32, PTQ and final INT8 file, as far as they are, relative to OUT."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,9 @@ def by_torch(place: Place, name: str, size: int, seed: int) -> Cell:
     return Cell(name, found, quantized, None, quantized, minutes, cpu_minutes, files)
 
 
-def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
-    common = (
+def common(place: Place, size: int, seed: int) -> tuple[str, ...]:
+    """Settings of every command of frostnas."""
+    return (
         "net=efficientnet_lite0",
         "train=transfer",
         "data=imagefolder",
@@ -160,23 +162,20 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         "data.augment.flip=true",
         f"train.drop_path={DROP_PATH}",
         f"seed={seed}",
-        "train.max_ptq_loss=null",
         "export.min_agreement=0.9",  # the table shows what the file loses against fake-quant; near ties decide the rest
         "export.max_top1_drop=0.02",
         *place.words,
     )
+
+
+def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
+    words = (*common(place, size, seed), "train.max_ptq_loss=null")
     floats, qat = place.out / name / "float", place.out / name / "qat"
     fp32 = (f"train.weights={place.weights}", f"train.float_epochs={place.epochs}", "train.epochs=0")
     tuned = (f"train.weights={floats / 'weights.safetensors'}", "train.float_epochs=0")
-    cpu = 0.0
-    for folder, own in ((floats, (*fp32, "train.frozen_epochs=0")), (qat, tuned)):
-        words = (*common, *own)
-        before = _children_s()
-        frostnas(folder, "train", *words)
-        cpu += _children_s() - before
-        frostnas(folder, "export", *words)
-    trained = [load(folder / "train.json", TrainResult).value for folder in (floats, qat)]
-    exported = [load(folder / "export.json", ExportReport).value for folder in (floats, qat)]
+    first = trained_and_exported(floats, *words, *fp32, "train.frozen_epochs=0")
+    second = trained_and_exported(qat, *words, *tuned)
+    trained, exported = (first[0], second[0]), (first[1], second[1])
     files = {
         "fp32": floats / exported[0].fp32.path,
         "ptq": floats / exported[0].int8.path,
@@ -189,9 +188,38 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
         qat=trained[1].fake_quant.test,
         int8=exported[1].int8.top1,
         minutes=sum(one.seconds for one in trained) / 60,
-        cpu_minutes=cpu / 60,
+        cpu_minutes=first[2] + second[2],
         files={kind: str(path.relative_to(place.out)) for kind, path in files.items()},
     )
+
+
+def by_default(place: Place, name: str, size: int, seed: int) -> Cell:
+    folder, start = place.out / name, (f"train.weights={place.weights}", f"train.float_epochs={place.epochs}")
+    trained, exported, cpu_minutes = trained_and_exported(folder, *common(place, size, seed), *start)
+    tuned, int8 = trained.best_epoch > place.epochs, exported.int8.top1
+    return Cell(
+        name,
+        fp32=trained.fp32.test,
+        ptq=None if tuned else int8,
+        qat=trained.fake_quant.test if tuned else None,
+        int8=int8,
+        minutes=trained.seconds / 60,
+        cpu_minutes=cpu_minutes,
+        files={
+            "fp32": str((folder / exported.fp32.path).relative_to(place.out)),
+            "int8": str((folder / exported.int8.path).relative_to(place.out)),
+        },
+    )
+
+
+def trained_and_exported(folder: Path, *words: str) -> tuple[TrainResult, ExportReport, float]:
+    """What two commands write, and the CPU minutes of the first."""
+    before = _children_s()
+    frostnas(folder, "train", *words)
+    cpu_minutes = (_children_s() - before) / 60
+    frostnas(folder, "export", *words)
+    trained, exported = load(folder / "train.json", TrainResult), load(folder / "export.json", ExportReport)
+    return trained.value, exported.value, cpu_minutes
 
 
 def frostnas(folder: Path, *words: str) -> None:
@@ -225,7 +253,7 @@ def table(cells: dict[str, Cell], latency: dict[str, float]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     sizes = sorted({int(name.split("-")[1]) for name in cells})
-    for size, way in ((size, way) for size in sizes for way in (TORCH, OURS)):
+    for size, way in ((size, way) for size in sizes for way in (TORCH, OURS, DEFAULT)):
         own = [cell for name, cell in cells.items() if name.startswith(f"{way}-{size}-")]
         if not own:
             continue
@@ -233,9 +261,9 @@ def table(cells: dict[str, Cell], latency: dict[str, float]) -> str:
             _spread([latency[cell.files[kind]] for cell in own if cell.files[kind] in latency])
             for kind in ("fp32", "int8")
         ]
-        columns = [_percent([cell.fp32 for cell in own]), _percent([cell.ptq for cell in own])]
-        columns.append(_percent([cell.qat for cell in own if cell.qat is not None]))
-        columns += [_percent([cell.int8 for cell in own]), ", ".join(times)]
+        kinds = [[cell.fp32, cell.ptq, cell.qat, cell.int8] for cell in own]
+        columns = [_percent([one for one in column if one is not None]) for column in zip(*kinds, strict=True)]
+        columns.append(", ".join(times))
         minutes = f"{mean(cell.minutes for cell in own):.1f} ({mean(cell.cpu_minutes for cell in own):.1f})"
         lines.append(f"| {size} | {way} | {' | '.join(columns)} | {minutes} | {len(own)} |")
     return "\n".join(lines) + "\n"
@@ -269,7 +297,7 @@ def main() -> None:
     place = Place(out, given.weights.resolve(), tuple(given.words), given.epochs, Recipe(lr=given.peer_lr))
     halve(given.photos, place.photos)
     file, times = out / "cells.json", out / "latency.json"
-    ways = {TORCH: by_torch, OURS: by_frostnas}
+    ways = {TORCH: by_torch, OURS: by_frostnas, DEFAULT: by_default}
     for seed in range(given.seeds):
         for size in given.sizes:
             for way, run in ways.items():
