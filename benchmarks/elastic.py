@@ -32,7 +32,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -40,7 +40,7 @@ import torch
 from safetensors.torch import save_file
 
 from frostnas import training
-from frostnas.artifacts import NetSpec, div8, write_atomic
+from frostnas.artifacts import LatencyTable, NetSpec, div8, write_atomic
 from frostnas.config import BudgetConfig, Config
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
@@ -89,16 +89,20 @@ class Bench:
     def __init__(self, out: Path, config: Config, workspace: Workspace) -> None:
         self.out, self.config, self.workspace = out, config, workspace
         self.session = Session(config, workspace)
-        if config.table is None:
-            PROFILE.run(self.session)
-        self.space, self.table = self.session.space, self.session.table
+        self.space = self.session.space
         parent, self.lesson = adapted(self.session, TRAINING)
         assert parent is not None
         recipe = Recipe.of(self.session.config, "search_net")
         data = self.session.data_to_search
         self.work = Work(recipe, config.search_net, data, workspace, "elastic", World(), self.lesson, parent)
         self.teacher = self.lesson.teacher if self.lesson else None
-        self.sized: dict[int, Splits] = {}
+        self.sized: dict[tuple[int, int], Splits] = {}
+
+    @cached_property
+    def table(self) -> LatencyTable:
+        if self.config.table is None:
+            PROFILE.run(self.session)
+        return self.session.table
 
     def supernet(self) -> Supernet:
         """The trained supernet; trained once."""
@@ -121,10 +125,13 @@ class Bench:
         inherit(supernet, self.work.parent)
         return supernet
 
-    def data(self, size: int) -> Splits:
-        if size not in self.sized:
-            self.sized[size] = load(replace(self.session.config.data, image_size=size), self.session.device)
-        return self.sized[size]
+    def data(self, size: int, taught: bool) -> Splits:
+        """Images of a size; with a teacher, who looks at its own, as large as that needs in training."""
+        side = max(size, self.work.data.train.side if taught else 0)
+        if (size, side) not in self.sized:
+            given = replace(self.session.config.data, image_size=size, train_size=side)
+            self.sized[size, side] = load(given, self.session.device)
+        return self.sized[size, side]
 
     def cell(self, way: str, share: float, seed: int, arch: Arch, supernet: Supernet, more_epochs: int = 0) -> Cell:
         """``arch`` trained by the recipe of `train` from its weights in ``supernet``."""
@@ -141,7 +148,8 @@ class Bench:
         config = replace(self.session.config, seed=seed, train=options)
         folder = self.out / "trained" / f"{way}-{share}-{seed}-{name}".replace("|", "_")
         place = replace(self.workspace, run_dir=folder)
-        recipe, data = replace(Recipe.of(config, "train"), head_epochs=0), self.data(spec.image_size)
+        data = self.data(spec.image_size, taught=self.teacher is not None)
+        recipe = replace(Recipe.of(config, "train"), head_epochs=0)
         result, _ = training.run(recipe, options, data, spec, place, "one", start=weights, teacher=self.teacher)
         top1, latency_ms = result.fake_quant, self.table.predict_ms(spec)
         return Cell(way, share, seed, name, latency_ms, top1.val, top1.test, result.seconds / 60)
