@@ -20,7 +20,7 @@ from frostnas.pipeline.costs import Measured, Step
 from frostnas.report.units import duration, roughly
 
 STAGES = (plan.SEARCH_BLOCK, plan.PROFILE, plan.SEARCH_NET, plan.TRAIN, plan.EXPORT)
-STEPS = (costs.BLOCK_WARM, costs.BLOCK_SEARCH, costs.BLOCK_ALONE, costs.NET_FLOAT, costs.NET_FAKE)
+STEPS = (costs.BLOCK_WARM, costs.BLOCK_SEARCH, costs.BLOCK_ALONE, costs.BLOCK_FOUND, costs.NET_FLOAT, costs.NET_FAKE)
 STEPS = (*STEPS, costs.TRAIN_FLOAT, costs.TRAIN_FAKE)
 PIECES = (costs.NET_SCORE, costs.BLOCK_LOOK, costs.TRAIN_LOOK, costs.TEST_LOOK, costs.MODEL, costs.EXPORTED)
 CONFIG = Config()

@@ -16,12 +16,13 @@ from frostnas.artifacts import BlockSpec, HeadSpec, LayerSpec, NetSpec, StemSpec
 from frostnas.config import Config, DataConfig, DistillConfig, GradBoostConfig, OptimConfig, QuantConfig, TrainConfig
 from frostnas.config.compose import compose_config
 from frostnas.data import Splits, load
-from frostnas.engine import Recipe, Workspace, seed_all
+from frostnas.data.memory import MemoryImages
+from frostnas.engine import Recipe, Workspace, predict, seed_all
 from frostnas.engine.optim import classifier_of
 from frostnas.errors import InputError
 from frostnas.nets import Net
-from frostnas.quant import ActivationQuantizer, Scheme
-from frostnas.training.calibrate import Calibrated, calibrate, restate
+from frostnas.quant import ActivationQuantizer, QuantState, Scheme, set_state
+from frostnas.training.calibrate import Calibrated, calibrate, loss_of, restate
 from frostnas.training.trainer import Trainer
 
 LAYERS = (LayerSpec(BlockSpec(expand=3), 8, 1), LayerSpec(BlockSpec(reuse="none", expand=3), 16, 2))
@@ -116,10 +117,34 @@ def test_where_post_training_quantization_loses_little_there_are_no_quantized_ep
     assert abs(result.fake_quant.val - result.fp32.val) < 0.1
 
 
+def knowing_all(data: Splits, trainer: Trainer) -> Splits:
+    """Validation images as the network names them in floating point, and training images that show their ranges to
+    nobody: all grey."""
+    assert isinstance(data.train, MemoryImages) and isinstance(data.val, MemoryImages)
+    set_state(trainer.model, QuantState.FLOAT)
+    named = predict(trainer.model, data.val).argmax(1)
+    grey = replace(data.train, pixels=torch.full_like(data.train.pixels, 128))
+    return replace(data, train=grey, val=replace(data.val, labels=named))
+
+
+def test_a_loss_that_chance_explains_is_none() -> None:
+    before = torch.ones(189, dtype=torch.bool)
+    after = before.clone()
+    after[:2] = False
+    loss, error = loss_of(before, after)
+    assert loss == pytest.approx(2 / 189) and error == pytest.approx(2**0.5 / 189)
+    assert loss > 0.003 + error  # both changes go one way
+    before[2] = False  # one goes the other
+    loss, error = loss_of(before, after)
+    assert loss == pytest.approx(1 / 189) and loss <= 0.003 + error
+    assert loss_of(after, after) == (0.0, 0.0)
+
+
 def test_where_it_loses_more_they_follow_and_the_weights_are_as_they_were(tmp_path: Path, data: Splits) -> None:
     trainer = trainer_of(replace(TRAIN, max_ptq_loss=0.003, calibration_batches=2))
-    trainer.best.offer(1.0, 10, 1, False, trainer.model)  # no quantized network of fresh weights comes near
+    trainer.best.offer(1.0, 10, 1, False, trainer.model)
     trainer.progress.epoch = 2
+    data = knowing_all(data, trainer)
     before = {name: one.clone() for name, one in trainer.model.state_dict().items()}
     with Workspace.open(tmp_path, quiet=True) as workspace:
         assert not Calibrated(data, workspace).stands(trainer)

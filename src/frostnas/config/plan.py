@@ -40,6 +40,8 @@ class NetFloors:
     population: int = bounded(8, 4, matters=False)
     generations: int = bounded(3, 1, matters=False)
     front_networks: int = bounded(4, 0, matters=False)
+    finals: int = bounded(2, 0, matters=False)
+    final_epochs: int = bounded(1, 0, matters=False)
 
 
 @dataclass

@@ -283,7 +283,8 @@ class TrainConfig:
     """Learning rate that fake-quantized epochs begin with, as a share of `optim.lr`."""
     max_ptq_loss: float | None = bounded(None, 0, 1)
     """Post-training quantization is tried before the fake-quantized epochs, which are left out where it loses no more
-    validation top-1 than this, as a fraction; null trains them untried."""
+    validation top-1 than this, as a fraction, and than chance explains (one standard error); null trains them
+    untried."""
     calibration_batches: int = bounded(100, 1)
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
     fresh_statistics: bool = False

@@ -64,16 +64,18 @@ class Measured:
     """That share the batches; the steps were measured by all of them."""
 
 
-# Steps: a supernet's float and fake-quantized ones, the block search's warm-up and search, a block's alone, training's.
+# Steps: a supernet's float and fake-quantized ones, the block search's warm-up and search, those of a block alone
+# that is drawn at random or found by a search, training's.
 NET_FLOAT, NET_FAKE = "search-net float", "search-net fake-quantized"
-BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE = "search-block warm-up", "search-block search", "search-block alone"
+BLOCK_WARM, BLOCK_SEARCH = "search-block warm-up", "search-block search"
+BLOCK_ALONE, BLOCK_FOUND = "search-block alone", "search-block found"
 TRAIN_FLOAT, TRAIN_FAKE = "train float", "train fake-quantized"
 PARENT, PARENT_LOOK = "parent", "parent look"  # a step of its training, and a look at the validation images
 # Pieces: a look at the validation images, a network's score, a model written and measured once, the export's tests.
 NET_SCORE, BLOCK_LOOK, BLOCK_ALONE_LOOK = "search-net score", "search-block look", "search-block alone look"
 TRAIN_LOOK, TEST_LOOK, MODEL, EXPORTED = "train look", "test look", "model", "exported"
 OF_STAGE = {
-    plan.SEARCH_BLOCK: (BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE),
+    plan.SEARCH_BLOCK: (BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE, BLOCK_FOUND),
     plan.SEARCH_NET: (NET_FLOAT, NET_FAKE),
     plan.TRAIN: (TRAIN_FLOAT, TRAIN_FAKE),
 }
@@ -117,9 +119,9 @@ def _search_block(measured: Measured, config: Config) -> float:
     trials = search.finalists + search.refinements
     finals = min(search.finals, trials) + len(search.published)
     contenders = 1 + 3 + search.random_blocks  # the found one and the named ones
-    epochs_alone = search.seeds * (trials * search.finalist_epochs + finals * search.compare_epochs)
-    epochs_alone += contenders * search.compare_epochs
-    alone = epochs_alone * whole * _step(measured, BLOCK_ALONE, size)
+    epochs_found = search.seeds * (trials * search.finalist_epochs + finals * search.compare_epochs)
+    alone = epochs_found * whole * _step(measured, BLOCK_FOUND, size)
+    alone += contenders * search.compare_epochs * whole * _step(measured, BLOCK_ALONE, size)
     alone += (search.seeds * (trials + finals) + contenders) * 3 * _piece(measured, BLOCK_ALONE_LOOK)
     models = SESSIONS * measured.candidates + contenders
     return search.seeds * searching + alone + models * _model(measured, config) + (SESSIONS + 1) * AGENT_S

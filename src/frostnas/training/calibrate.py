@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.data import Images, Splits
-from frostnas.engine import Workspace, evaluate
+from frostnas.engine import Workspace, predict
 from frostnas.quant import ActivationQuantizer, QuantState, set_state
 from frostnas.training.trainer import Trainer
 
@@ -63,24 +63,26 @@ class Calibrated:
     def stands(self, trainer: Trainer) -> bool:
         """Whether it loses so little that training may end here; the trainer stays as it is.
 
-        Says how much it loses on the validation images. A run that goes on from here finds the same.
+        Says how much it loses on the validation images: it stands where that is not more than `train.max_ptq_loss` by
+        more than the standard error of the difference, for one of a hundred images is a point. A run that goes on from
+        here finds the same.
         """
         limit, recipe, progress = trainer.options.max_ptq_loss, trainer.recipe, trainer.progress
         floats = recipe.head_epochs + recipe.float_epochs
         if limit is None or not floats or (progress.epoch, progress.step) != (floats, 0):
             return False
-        model, best = trainer.evaluated, trainer.best
+        model = trainer.evaluated
         kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(best.weights)
+        model.load_state_dict(trainer.best.weights)
+        before = self._right(model, QuantState.FLOAT)
         calibrate(model, self.data.train, recipe.batch_size, trainer.options.calibration_batches)
-        set_state(model, QuantState.FROZEN)
-        quantized = evaluate(model, self.data.val)
+        after = self._right(model, QuantState.FROZEN)
         model.load_state_dict(kept)
-        loss = best.top1 - quantized
-        stands = loss <= limit
+        loss, error = loss_of(before, after)
+        stands = loss <= limit + error
         self.workspace.say(
-            f"train: post-training quantization loses {loss * 100:.2f} points of validation top-1 "
-            f"({best.top1:.2%} to {quantized:.2%}); "
+            f"train: post-training quantization loses {loss * 100:.2f} ± {error * 100:.2f} points of validation top-1 "
+            f"({_mean(before):.2%} to {_mean(after):.2%}); "
             + (
                 "it stands, without fake-quantized epochs"
                 if stands
@@ -88,3 +90,24 @@ class Calibrated:
             )
         )
         return stands
+
+    def _right(self, model: nn.Module, state: QuantState) -> Tensor:
+        """Whether each validation image is named as it is labelled, bool (N,)."""
+        set_state(model, state)
+        return predict(model, self.data.val).argmax(1) == self.data.val.labels
+
+
+def loss_of(before: Tensor, after: Tensor) -> tuple[float, float]:
+    """How many more of the same images were right before, as a fraction, and the standard error of that.
+
+    Only those that changed count: each is one more or one less by chance (McNemar 1947).
+
+    Args:
+        before, after: bool (N,).
+    """
+    changed = int((before != after).sum())
+    return _mean(before) - _mean(after), changed**0.5 / len(before)
+
+
+def _mean(right: Tensor) -> float:
+    return int(right.sum()) / len(right)
