@@ -97,7 +97,14 @@ class Lesson:
     config: DistillConfig
 
 
-def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, config: DistillConfig) -> Tensor:
+def answers(teacher: nn.Module, pixels: Tensor) -> Tensor:
+    """What a teacher in evaluation mode says of pixels (B, 3, R, R), as the student's were before they were resized for
+    it: logits float32 (B, classes)."""
+    with torch.no_grad():
+        return teacher(pixels).float()  # type: ignore[no-any-return]
+
+
+def distilled(loss: Tensor, logits: Tensor, taught: Tensor, config: DistillConfig) -> Tensor:
     """``loss`` mixed with the divergence from the teacher on the same images, float32 ().
 
     With temperature T it is ``T^2 * KL(teacher / T || student / T)``, whose gradient keeps its size whatever T is.
@@ -105,11 +112,9 @@ def distilled(loss: Tensor, logits: Tensor, teacher: nn.Module, pixels: Tensor, 
     Args:
         loss: on the labels, float32 ().
         logits: of the student, float32 (B, classes).
-        teacher: in evaluation mode, on the device of ``pixels``.
-        pixels: float32 (B, 3, R, R), as the student's were before they were resized for it.
+        taught: of the teacher, as `answers` gives them.
     """
-    with torch.no_grad():
-        wanted = F.log_softmax(teacher(pixels).float() / config.temperature, 1)
+    wanted = F.log_softmax(taught / config.temperature, 1)
     said = F.log_softmax(logits / config.temperature, 1)
     divergence = F.kl_div(said, wanted, reduction="batchmean", log_target=True) * config.temperature**2
     return torch.lerp(loss, divergence, config.weight)

@@ -61,7 +61,7 @@ def plan_first(planned: Planned) -> None:
             StagePlan(EARLY, settings, taken, peak, sha256_of_value(TRAINING.settings(fitted.config))), fitted.config
         )
         return
-    session.workspace.say("early: left out, no named network can be trained in a quarter of the time limit")
+    session.workspace.say("early: left out, no network within the budget can be trained in a quarter of the time limit")
 
 
 def within_budget(session: Session) -> Sequence[tuple[str | None, int]]:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from frostnas.config import TrainConfig
 from frostnas.data import derived_seed
 from frostnas.engine import Part, Qat, Recipe
-from frostnas.engine.distill import distilled
+from frostnas.engine.distill import answers, distilled
 from frostnas.engine.distributed import World
 from frostnas.engine.qat import in_parts
 from frostnas.engine.synchronise import synchronise
@@ -94,7 +94,7 @@ class Trainer(Qat):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         loss = self._loss(logits, targets)
         if self.teacher is not None:
-            loss = distilled(loss, logits, self.teacher, pixels, self.options.distill)
+            loss = distilled(loss, logits, answers(self.teacher, pixels), self.options.distill)
         return loss, logits
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:

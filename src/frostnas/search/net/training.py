@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from frostnas.data import derived_seed
 from frostnas.engine import Part, Qat, Recipe
-from frostnas.engine.distill import Lesson, distilled
+from frostnas.engine.distill import Lesson, answers, distilled
 from frostnas.engine.distributed import World
 from frostnas.engine.qat import in_parts
 from frostnas.engine.synchronise import synchronise
@@ -54,21 +54,25 @@ class SupernetTrainer(Qat):
         torch.manual_seed(derived_seed(seed, 3, epoch, step, self.world.rank))
         parts = tuple(in_parts(self.recipe.micro_batches, pixels, labels))
         archs = self.policy.paths(epoch, step)
-        self.update(*(self._part(some, wanted, arch) for arch in archs for some, wanted in parts))
+        asked = [(some, wanted, self._taught(some)) for some, wanted in parts]  # once for all paths
+        self.update(*(self._part(*one, arch) for arch in archs for one in asked))
         # The same noise in every process here: a policy that differed would send them down different paths.
         torch.manual_seed(derived_seed(seed, 4, epoch, step))
         with self.watched():
             self.policy.learn(epoch, step)
 
-    def _part(self, pixels: Tensor, labels: Tensor, arch: Arch) -> Part:
+    def _taught(self, pixels: Tensor) -> Tensor | None:
+        return answers(self.lesson.teacher, pixels) if self.lesson is not None else None
+
+    def _part(self, pixels: Tensor, labels: Tensor, taught: Tensor | None, arch: Arch) -> Part:
         lesson = self.lesson
-        if lesson is None:
+        if lesson is None or taught is None:
             return Part.of(partial(self.model, pixels, arch), labels)
 
         def forward() -> tuple[Tensor, Tensor]:
             logits = self.model(pixels, arch)
             loss = F.cross_entropy(logits, labels)
-            return distilled(loss, logits, lesson.teacher, pixels, lesson.config), logits
+            return distilled(loss, logits, taught, lesson.config), logits
 
         return Part(forward, labels)
 
