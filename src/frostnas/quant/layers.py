@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frostnas.quant.depthwise import depthwise_conv
 from frostnas.quant.fake_quant import (
     ActivationQuantizer,
     QTensor,
@@ -72,6 +73,7 @@ class ConvBN(Layer):
         self.window = Window(kernel, stride, dilation)
         padding = dilation * (kernel - 1) // 2
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=not batch_norm)
+        self.depthwise = 1 < groups == in_channels == out_channels
         self.bn = nn.BatchNorm2d(out_channels) if batch_norm else None
         floor, ceiling = self.BOUNDS[activation]
         self.gain, self.offset = (1 / 6, 0.5) if activation == "hard_sigmoid" else (1.0, 0.0)
@@ -137,6 +139,8 @@ class ConvBN(Layer):
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x, padding = self.window.padded(x)
+        if bias is None and self.depthwise and padding == self.conv.padding:
+            return depthwise_conv(x, weight, self.window.stride, self.window.dilation)
         return F.conv2d(x, weight, bias, self.conv.stride, padding, self.conv.dilation, self.conv.groups)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frostnas.quant import ActivationQuantizer, ConvBN, HardSwish, QTensor, Scheme, fake_quantize_weight
-from frostnas.search.block.supernet.depthwise import depthwise_conv
+from frostnas.quant.depthwise import depthwise_conv
 from frostnas.search.block.supernet.weighing import weighted_sum
 
 
@@ -56,26 +56,13 @@ class SharedConv(nn.Module):
         if mask is not None:
             weight = weight * mask.view(1, -1, 1, 1)
         if self.depthwise:
-            y = depthwise_conv(x, undilated(weight, int(conv.dilation[0])), int(conv.stride[0]))
+            y = depthwise_conv(x, weight, int(conv.stride[0]), int(conv.dilation[0]))
         else:
             y = F.conv2d(x, weight, None, conv.stride, conv.padding)
         gain, shift = bn.weight[:rows], bn.bias[:rows]
         if share is not None:
             gain, shift = gain * share, shift * share
         return F.batch_norm(y, None, None, gain, shift, training=True, eps=bn.eps)
-
-
-def undilated(weight: Tensor, dilation: int) -> Tensor:
-    """The same convolution with its holes filled by zeros, (C, 1, k, k) -> (C, 1, d (k - 1) + 1, d (k - 1) + 1).
-
-    On CPU the backward pass of a dilated depthwise convolution costs six times that of the dense one.
-    """
-    if dilation == 1:
-        return weight
-    side = dilation * (weight.shape[-1] - 1) + 1
-    dense = weight.new_zeros(*weight.shape[:2], side, side)
-    dense[..., ::dilation, ::dilation] = weight
-    return dense
 
 
 def make_activation(name: str, scheme: Scheme) -> nn.Module:

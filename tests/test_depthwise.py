@@ -10,21 +10,35 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from frostnas.search.block.supernet import depthwise
-from frostnas.search.block.supernet.depthwise import depthwise_conv
+from frostnas.quant import depthwise
+from frostnas.quant.depthwise import depthwise_conv
 
 
-@pytest.mark.parametrize(("side", "stride", "size"), [(3, 1, 6), (5, 1, 4), (5, 2, 7), (7, 2, 8), (7, 1, 3)])
+@pytest.mark.parametrize(
+    ("side", "stride", "size", "dilation"),
+    [
+        (3, 1, 6, 1),
+        (5, 1, 4, 1),
+        (5, 2, 7, 1),
+        (7, 2, 8, 1),
+        (7, 1, 3, 1),
+        (3, 1, 2, 1),
+        (3, 2, 1, 1),
+        (5, 2, 2, 1),
+        (3, 1, 6, 2),
+        (3, 2, 3, 2),
+    ],
+)
 def test_values_and_both_gradients_are_those_of_the_plain_convolution(
-    side: int, stride: int, size: int, monkeypatch: pytest.MonkeyPatch
+    side: int, stride: int, size: int, dilation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(depthwise, "CHUNK", 2 * 8 * size * size)  # five images: two, two and one
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(5, 8, size, size, generator=generator).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(8, 1, side, side, generator=generator)
     found, plain = (
-        (lambda a, b: depthwise_conv(a, b, stride)),
-        (lambda a, b: F.conv2d(a, b, None, stride, side // 2, 1, 8)),
+        (lambda a, b: depthwise_conv(a, b, stride, dilation)),
+        (lambda a, b: F.conv2d(a, b, None, stride, dilation * (side // 2), dilation, 8)),
     )
     results = []
     for convolve in (found, plain):

@@ -1,7 +1,8 @@
-"""Depthwise convolution whose weight gradient is quick on CPU.
+"""Depthwise convolution whose gradients are quick on CPU.
 
-oneDNN has a fast kernel for the weight gradient of depthwise convolutions up to three taps wide, and a slow one, ten
-times and more, for wider kernels. A wide kernel is therefore cut into strips of three columns.
+oneDNN's kernels for the weight gradient of a depthwise convolution are up to ten times as slow where the kernel is
+wider than three taps, or than the map. The map is therefore padded first, and the kernel cut into strips of three
+columns.
 """
 
 from __future__ import annotations
@@ -16,15 +17,32 @@ STRIP = 3  # columns that the fast kernel handles
 CHUNK = 2**18  # input values whose padded copies stay in the cache
 
 
-def depthwise_conv(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """`F.conv2d` of (N, C, H, W) by (C, 1, k, k), k odd, with "same" padding -> (N, C, H / stride, W / stride)."""
+def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int = 1) -> Tensor:
+    """`F.conv2d` of (N, C, H, W) by (C, 1, k, k), k odd, with as much padding at both ends as keeps the map's side
+    -> (N, C, H / stride, W / stride)."""
+    if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return F.conv2d(x, weight, None, stride, dilation * (weight.shape[-1] - 1) // 2, dilation, len(weight))
+    weight = undilated(weight, dilation)
     side = weight.shape[-1]
-    if x.is_cuda or side <= STRIP:
+    if side <= min(STRIP, *x.shape[2:]):
         return F.conv2d(x, weight, None, stride, side // 2, 1, len(weight))
-    return _WideDepthwise.apply(x, weight, stride)  # type: ignore[no-any-return]
+    return _InStrips.apply(x, weight, stride)  # type: ignore[no-any-return]
 
 
-class _WideDepthwise(torch.autograd.Function):
+def undilated(weight: Tensor, dilation: int) -> Tensor:
+    """The same convolution with its holes filled by zeros, (C, 1, k, k) -> (C, 1, d (k - 1) + 1, d (k - 1) + 1).
+
+    On CPU the backward pass of a dilated depthwise convolution costs six times that of the dense one.
+    """
+    if dilation == 1:
+        return weight
+    side = dilation * (weight.shape[-1] - 1) + 1
+    dense = weight.new_zeros(*weight.shape[:2], side, side)
+    dense[..., ::dilation, ::dilation] = weight
+    return dense
+
+
+class _InStrips(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
