@@ -285,7 +285,7 @@ class TrainConfig:
     """Post-training quantization is tried before the fake-quantized epochs, which are left out where it loses no more
     validation top-1 than this, as a fraction, and than chance explains (one standard error); null trains them
     untried."""
-    calibration_batches: int = bounded(100, 1)
+    calibration_batches: int = bounded(32, 1)
     """Training batches that set the ranges after FP32-only training (post-training quantization)."""
     fresh_statistics: bool = False
     """Post-training quantization estimates batch norm's statistics anew first, as for images of another size."""

@@ -1,5 +1,6 @@
 """Quantization-aware layers, their switch, and the gradient transform of QAT."""
 
+from frostnas.quant.averages import plain_averages
 from frostnas.quant.fake_quant import (
     ActivationQuantizer,
     InputQuantizer,
@@ -48,6 +49,7 @@ __all__ = [
     "Window",
     "check_ranges",
     "fake_quantize_weight",
+    "plain_averages",
     "set_state",
     "weight_scale",
 ]

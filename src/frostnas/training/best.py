@@ -41,8 +41,17 @@ class Best:
         self.highest = top1 if first else max(top1, self.highest)
         error = math.sqrt(self.highest * (1 - self.highest) / images)
         if first or top1 >= self.highest - error:
-            weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-            self.top1, self.epoch, self.quantized, self.weights = top1, epoch, quantized, weights
+            self.epoch, self.quantized = epoch, quantized
+            self._keep(top1, model)
+
+    def settle(self, top1: float, model: nn.Module) -> None:
+        """What is kept is quantized without further training: ``model``, with the ranges of its activations."""
+        self.quantized = True
+        self._keep(top1, model)
+
+    def _keep(self, top1: float, model: nn.Module) -> None:
+        self.top1 = top1
+        self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     def doubt(self, classes: int) -> str | None:
         """What is to be said of a finished training that learnt nothing, or lost half of what it had learnt."""

@@ -9,22 +9,24 @@ from torch import Tensor, nn
 
 from frostnas.data import Images, Splits
 from frostnas.engine import Workspace, predict
-from frostnas.quant import ActivationQuantizer, QuantState, set_state
+from frostnas.quant import QuantState, plain_averages, set_state
 from frostnas.training.trainer import Trainer
 
 
 @torch.no_grad()
 def calibrate(model: nn.Module, images: Images, batch_size: int, batches: int) -> None:
-    """Let the ranges follow ``batches`` batches of unaugmented images; weights and batch norm stay as they are."""
+    """Ranges become the means over ``batches`` batches of plain images; weights and statistics stay as they are."""
     set_state(model, QuantState.OBSERVE)
     model.eval()
-    for pixels in _some(images, batch_size, batches):
-        model(pixels)
+    with plain_averages(model) as weigh:
+        for number, pixels in enumerate(_some(images, batch_size, batches), start=1):
+            weigh(1 / number)
+            model(pixels)
 
 
 @torch.no_grad()
 def restate(model: nn.Module, images: Images, batch_size: int, batches: int) -> None:
-    """Batch norm's statistics become the means over ``batches`` batches of unaugmented images; ranges begin anew."""
+    """Batch norm's statistics become the means over ``batches`` batches of unaugmented images."""
     set_state(model, QuantState.FLOAT)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -38,9 +40,6 @@ def restate(model: nn.Module, images: Images, batch_size: int, batches: int) -> 
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
-    for module in model.modules():
-        if isinstance(module, ActivationQuantizer) and not module.fixed:
-            module.started.fill_(False)
 
 
 def _some(images: Images, batch_size: int, batches: int) -> Iterator[Tensor]:
@@ -61,7 +60,7 @@ class Calibrated:
         self.data, self.workspace = data, workspace
 
     def stands(self, trainer: Trainer) -> bool:
-        """Whether it loses so little that training may end here; the trainer stays as it is.
+        """Whether it loses so little that training may end here, with what is kept quantized; else all stays as it is.
 
         Says how much it loses on the validation images: it stands where that is not more than `train.max_ptq_loss` by
         more than the standard error of the difference, for one of a hundred images is a point. A run that goes on from
@@ -71,15 +70,19 @@ class Calibrated:
         floats = recipe.head_epochs + recipe.float_epochs
         if limit is None or not floats or (progress.epoch, progress.step) != (floats, 0):
             return False
-        model = trainer.evaluated
+        model, best = trainer.evaluated, trainer.best
+        if best.quantized:  # found before an interruption
+            return True
         kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(trainer.best.weights)
+        model.load_state_dict(best.weights)
         before = self._right(model, QuantState.FLOAT)
         calibrate(model, self.data.train, recipe.batch_size, trainer.options.calibration_batches)
         after = self._right(model, QuantState.FROZEN)
-        model.load_state_dict(kept)
         loss, error = loss_of(before, after)
         stands = loss <= limit + error
+        if stands:
+            best.settle(_mean(after), model)
+        model.load_state_dict(kept)
         self.workspace.say(
             f"train: post-training quantization loses {loss * 100:.2f} ± {error * 100:.2f} points of validation top-1 "
             f"({_mean(before):.2%} to {_mean(after):.2%}); "

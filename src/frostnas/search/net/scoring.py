@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from frostnas.data import Images, Splits
 from frostnas.engine.distributed import World, total
-from frostnas.quant import ActivationQuantizer, Dropout, QuantState, set_state
+from frostnas.quant import Dropout, QuantState, plain_averages, set_state
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.spaces.arch import Arch, arch_name
 
@@ -91,24 +91,18 @@ def _fresh_statistics(path: nn.ModuleList) -> Iterator[Callable[[float], None]]:
     """
     kept = {name: buffer.clone() for name, buffer in path.named_buffers()}
     norms = [module for module in path.modules() if isinstance(module, nn.BatchNorm2d)]
-    quantizers = [module for module in path.modules() if isinstance(module, ActivationQuantizer) and not module.fixed]
     momentum = [norm.momentum for norm in norms]
-    schemes = [quantizer.scheme for quantizer in quantizers]
+    with plain_averages(path) as weigh:
 
-    def averaging(weight: float) -> None:
-        for norm in norms:
-            norm.momentum = weight
-        for quantizer, scheme in zip(quantizers, schemes, strict=True):
-            quantizer.scheme = replace(scheme, averaging=weight)
+        def averaging(weight: float) -> None:
+            weigh(weight)
+            for norm in norms:
+                norm.momentum = weight
 
-    for quantizer in quantizers:
-        quantizer.started.fill_(False)
-    try:
-        yield averaging
-    finally:
-        for norm, value in zip(norms, momentum, strict=True):
-            norm.momentum = value
-        for quantizer, scheme in zip(quantizers, schemes, strict=True):
-            quantizer.scheme = scheme
-        for name, buffer in path.named_buffers():
-            buffer.copy_(kept[name])
+        try:
+            yield averaging
+        finally:
+            for norm, value in zip(norms, momentum, strict=True):
+                norm.momentum = value
+            for name, buffer in path.named_buffers():
+                buffer.copy_(kept[name])
