@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median_high
 
 import numpy as np
 import torch
@@ -23,12 +24,25 @@ from frostnas.data.streamed import StreamedImages
 TO_TRAIN = (True, False, False)
 """Which of train, val and test is learnt from."""
 MOST_ENLARGED = 2  # of a picture's side for the sake of its crops; four times the memory and the work
+SHARP = 1.5  # times as large, since crops are interpolated twice and would be blurred beside the images to test on
+LOOKED_AT = 9  # pictures, for the size of most
 log = logging.getLogger(__name__)
 
 
-def side_to_crop(side: int, crop: float) -> int:
-    """Of pictures whose crops, of ``crop`` of their area or more, have the detail of ``side`` pixels."""
-    return min(math.ceil(side / math.sqrt(crop)), MOST_ENLARGED * side)
+def sides_to_crop(side: int, crop: float, most: int) -> list[int]:
+    """Of pictures whose crops, of ``crop`` of their area or more, have the detail of ``side`` pixels: best, and enough.
+
+    Args:
+        most: what the pictures have, pixels; more is never kept, unless ``side`` is more.
+    """
+    enough = min(side / math.sqrt(crop), MOST_ENLARGED * side)
+    return [max(side, min(math.ceil(factor * enough), most)) for factor in (SHARP, 1.0)]
+
+
+def longer_side(pictures: Pictures, indices: Indices) -> int:
+    """Of most of the pictures at ``indices``, pixels."""
+    some = indices[:: max(1, len(indices) // LOOKED_AT)].tolist()
+    return int(median_high(max(pictures.picture(index).shape[:2]) for index in some))
 
 
 @dataclass(frozen=True)
@@ -46,19 +60,22 @@ class Builder:
     def images(
         self, pictures: Pictures, labels: Indices, indices: Indices | None = None, *, train: bool = False
     ) -> Images:
-        """The pictures at ``indices`` (None: all): in memory if the whole set fits, else streamed.
+        """The pictures at ``indices`` (None: all): in memory if the whole set fits, as sharp as it does, else streamed.
 
         Args:
             train: they are to be learnt from, augmented and at `data.train_size`.
         """
         config = self.config
         side = (config.train_size if train else None) or config.side
-        kept = side_to_crop(side, config.augment.crop) if train else side
         if indices is None:
             indices = np.arange(len(labels))
         chosen = torch.from_numpy(labels[indices])
-        if len(pictures) * 3 * kept**2 <= config.in_memory_mb * 2**20:
-            if train and config.augment.crop < 1:  # parts of the whole picture, as when it is streamed
+        cropped = train and config.augment.crop < 1
+        sides = sides_to_crop(side, config.augment.crop, longer_side(pictures, indices)) if cropped else [side]
+        fitting = [one for one in sides if len(pictures) * 3 * one**2 <= config.in_memory_mb * 2**20]
+        if fitting:
+            kept = fitting[0]
+            if cropped:  # parts of the whole picture, as when it is streamed
                 whole, aspects = squeeze_all(pictures, indices.tolist(), kept, config.workers)
                 made = self.memory(torch.from_numpy(whole), chosen)
                 return replace(made, largest=side, aspects=torch.from_numpy(aspects))
