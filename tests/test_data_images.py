@@ -11,11 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.transforms import RandomResizedCrop
 
 from frostnas.artifacts import ImageFormat
 from frostnas.config import AugmentConfig, DataConfig, DataName
 from frostnas.data import Splits, batch_count, batch_indices, load
-from frostnas.data.augment import augment_batch, erase_batch
+from frostnas.data.augment import augment_batch, crop_boxes, erase_batch
 from frostnas.data.builder import Builder
 from frostnas.data.pictures import ArrayPictures
 from frostnas.data.split import stratified
@@ -181,3 +182,20 @@ def test_crops_have_the_detail_of_the_picture(limit: int) -> None:
     assert cropped.shape == whole.shape == (32, 3, 16, 16)
     assert train.side == 16
     assert cropped.std((2, 3)).amax() > 1.5 * whole.std((2, 3)).amax()
+
+
+@pytest.mark.parametrize("aspect", [1.0, 4 / 3, 0.6])
+def test_crops_are_distributed_as_those_of_torchvision(aspect: float) -> None:
+    count, high = 4000, 300
+    noise = torch.rand(4, count, generator=torch.Generator().manual_seed(0))
+    (across, down), _ = crop_boxes(noise, 0.35, torch.full((count,), aspect))
+    picture = torch.zeros(1, high, round(high * aspect))
+    torch.manual_seed(0)
+    sides = torch.tensor(
+        [RandomResizedCrop.get_params(picture, [0.35, 1.0], [3 / 4, 4 / 3])[2:] for _ in range(count)]
+    ).float()
+    ours = torch.stack([across * down, (across * aspect / down).log()])
+    theirs = torch.stack([sides.prod(1) / picture.numel(), (sides[:, 1] / sides[:, 0]).log()])
+    error = 4 * (2 / count) ** 0.5 * theirs.std(1)
+    assert ((ours.mean(1) - theirs.mean(1)).abs() < error).all()
+    assert ((ours.std(1) / theirs.std(1) - 1).abs() < 0.06).all()

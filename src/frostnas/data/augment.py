@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from frostnas.config import AugmentConfig
 
 CROP_ASPECT = 4 / 3  # widest and, inverted, narrowest crop
+RATIOS, TINY = 64, 1e-6  # ratios of sides to draw from, and what one counts of which no box is inside
 ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), 10 / 3  # random erasing, as published
 
 
@@ -81,10 +82,17 @@ def erase_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor) -> Tensor:
 def _boxes(
     noise: Tensor, area: tuple[float, float], aspect: float, aspects: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Extents as shares of the sides and centres in -1..1, (2, B) each, of boxes inside images of ``aspects``."""
-    ratio = torch.exp((noise[1] * 2 - 1) * math.log(aspect))
-    if aspects is not None:
-        ratio = ratio / aspects
+    """Extents as shares of the sides and centres in -1..1, (2, B) each, of boxes inside images of ``aspects``.
+
+    All boxes of such areas and ratios of their sides that are inside are equally likely, as where one that is not is
+    drawn again (torchvision's RandomResizedCrop).
+    """
+    shape = torch.exp(torch.linspace(-1, 1, RATIOS) * math.log(aspect)).expand(noise.shape[1], RATIOS)
+    ratios = shape if aspects is None else shape / aspects[:, None]
+    room = (torch.minimum(ratios, 1 / ratios).clamp(max=area[1]) - area[0]).clamp(min=TINY)
+    total = room.cumsum(1)
+    drawn = torch.searchsorted(total, noise[1][:, None] * total[:, -1:]).clamp(max=RATIOS - 1)
+    ratio = ratios.gather(1, drawn).squeeze(1)
     largest = torch.minimum(ratio, 1 / ratio).clamp(max=area[1])  # of this ratio, inside the image
     smallest = largest.clamp(max=area[0])
     size = smallest + noise[0] * (largest - smallest)
