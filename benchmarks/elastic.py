@@ -30,7 +30,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -135,9 +135,14 @@ class Bench:
 
     def cell(self, way: str, share: float, seed: int, arch: Arch, supernet: Supernet, more_epochs: int = 0) -> Cell:
         """``arch`` trained by the recipe of `train` from its weights in ``supernet``."""
-        weights = self.out / "start.safetensors"
-        save_file(weights_of(supernet.extract(arch)), weights)
+        weights = self.kept(supernet.extract(arch))
         return self.trained(way, share, seed, arch_name(arch), self.space.decode(arch), weights, more_epochs)
+
+    def kept(self, net: Net) -> Path:
+        """A file of weights to start a training from, until the next one."""
+        path = self.out / "start.safetensors"
+        save_file(weights_of(net), path)
+        return path
 
     def trained(
         self, way: str, share: float, seed: int, name: str, spec: NetSpec, weights: Path, more_epochs: int = 0
@@ -164,9 +169,7 @@ class Bench:
         net.load_state_dict(
             {name: part(self.work.parent.state_dict()[name], value.shape) for name, value in net.state_dict().items()}
         )
-        weights = self.out / "start.safetensors"
-        save_file(weights_of(net), weights)
-        return self.trained("thin", share, seed, spec.name, spec, weights)
+        return self.trained("thin", share, seed, spec.name, spec, self.kept(net))
 
 
 def thinner(spec: NetSpec, share: float) -> NetSpec:
@@ -289,6 +292,22 @@ def table(done: list[Cell]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def common(photos: Path, sizes: Sequence[int], out: Path) -> tuple[str, ...]:
+    """Settings of a network cut out of a trained one for images of ``sizes``, trained on ``photos`` by `transfer`."""
+    return (
+        "train=transfer",
+        "search_net=elastic",
+        "data=imagefolder",
+        f"data.root={photos.resolve()}",
+        "data.augment.scale=0",
+        "data.augment.flip=true",
+        f"data.augment.crop={SMALLEST_CROP}",
+        "parent.epochs=0",
+        f"space.resolutions={sizes}".replace(" ", ""),
+        f"run_dir={out}",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -303,22 +322,8 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
     out = given.out.resolve()
-    words = (
-        "train=transfer",
-        "search_net=elastic",
-        "data=imagefolder",
-        f"data.root={given.photos.resolve()}",
-        "data.augment.scale=0",
-        "data.augment.flip=true",
-        f"data.augment.crop={SMALLEST_CROP}",
-        "train.max_ptq_loss=null",
-        f"parent.net={given.parent.resolve()}",
-        "parent.epochs=0",
-        f"space.resolutions={given.sizes}".replace(" ", ""),
-        f"run_dir={out}",
-        *given.words,
-    )
-    config = compose_config(words)
+    own = ("train.max_ptq_loss=null", f"parent.net={given.parent.resolve()}")
+    config = compose_config((*common(given.photos, given.sizes, out), *own, *given.words))
     with Workspace.open(out) as workspace:
         seed_all(config.seed)
         bench = Bench(out, config, workspace)

@@ -25,15 +25,13 @@ from itertools import product
 from pathlib import Path
 from statistics import mean
 
-from safetensors.torch import save_file
-
-from elastic import Bench
+from elastic import Bench, common
 from frostnas import training
 from frostnas.artifacts import TrainResult, load, write_atomic
 from frostnas.config.compose import compose_config
-from frostnas.engine import Recipe, Workspace, seed_all, weights_of
+from frostnas.engine import Recipe, Workspace, seed_all
 from frostnas.search.spaces.arch import parse_arch
-from transfer_peer import SMALLEST_CROP
+from transfer import VAL_FRACTION
 
 LABELS, TAUGHT, AS_LONG, WITH_ITS_OWN = "labels", "taught", "as long", "with its own"
 WAYS = (LABELS, TAUGHT, AS_LONG, WITH_ITS_OWN)
@@ -57,8 +55,6 @@ class Cell:
 
 def student(bench: Bench, arch: str, way: str, size: int, seed: int, epochs: int) -> Cell:
     chosen = parse_arch(f"{size}px|{arch}")
-    weights = bench.out / "start.safetensors"
-    save_file(weights_of(bench.of_parent().extract(chosen)), weights)
     config = replace(bench.session.config, seed=seed)
     options = replace(config.train, float_epochs=epochs)
     folder = bench.out / "trained" / f"{way}-{size}-{seed}".replace(" ", "-")
@@ -70,7 +66,7 @@ def student(bench: Bench, arch: str, way: str, size: int, seed: int, epochs: int
         bench.space.decode(chosen),
         place,
         "one",
-        start=weights,
+        start=bench.kept(bench.of_parent().extract(chosen)),
         teacher=teacher,
     )
     return Cell(way, size, seed, epochs, result.fp32.val, result.fp32.test, result.seconds / 60)
@@ -108,27 +104,15 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
     out, file = given.out.resolve(), given.out.resolve() / "cells.json"
-    config = compose_config(
-        (
-            "train=transfer",
-            "train.epochs=0",
-            "train.frozen_epochs=0",
-            "search_net=elastic",
-            f"search_net.distill.teacher={given.teacher.resolve()}",
-            "data=imagefolder",
-            f"data.root={given.photos.resolve()}",
-            "data.val_fraction=0.1",
-            "data.augment.scale=0",
-            "data.augment.flip=true",
-            f"data.augment.crop={SMALLEST_CROP}",
-            "parent.net=efficientnet_lite0",
-            f"parent.weights={given.weights.resolve()}",
-            "parent.epochs=0",
-            f"space.resolutions={given.sizes}".replace(" ", ""),
-            f"run_dir={out}",
-            *given.words,
-        )
+    own = (
+        "train.epochs=0",
+        "train.frozen_epochs=0",
+        f"search_net.distill.teacher={given.teacher.resolve()}",
+        f"data.val_fraction={VAL_FRACTION}",
+        "parent.net=efficientnet_lite0",
+        f"parent.weights={given.weights.resolve()}",
     )
+    config = compose_config((*common(given.photos, given.sizes, out), *own, *given.words))
     teacher_minutes = load(given.teacher / "train.json", TrainResult).value.seconds / 60
     with Workspace.open(out) as workspace:
         seed_all(config.seed)

@@ -196,7 +196,7 @@ def by_frostnas(place: Place, name: str, size: int, seed: int) -> Cell:
 def by_default(place: Place, name: str, size: int, seed: int) -> Cell:
     folder, start = place.out / name, (f"train.weights={place.weights}", f"train.float_epochs={place.epochs}")
     trained, exported, cpu_minutes = trained_and_exported(folder, *common(place, size, seed), *start)
-    tuned, int8 = trained.best_epoch > place.epochs, exported.int8.top1
+    tuned, int8 = trained.best_epoch >= place.epochs, exported.int8.top1
     return Cell(
         name,
         fp32=trained.fp32.test,
