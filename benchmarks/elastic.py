@@ -17,11 +17,11 @@ of the whole parent's latency at the size `--whole`, left out: the largest, with
 
 With --variance N nothing is searched: N networks within 3% of one latency are drawn three times, with kernel and
 expansion alone, with depth too, with the size of the images too, and trained with two seeds each; the spread of their
-test accuracies says what there is to be found. Give parent.kernels=[3] parent.expands=[1.0,0.5] with it.
+test accuracies says what there is to be found. With it belong parent.kernels=[3],
+parent.expands=[1.0,0.5] and search_net.near=0.
 
 Cells are kept in OUT/cells.json and not made again. Accuracies are top-1 on the test half in fake-quant, latencies
-those of the table. Ways are taken in the order given. `--shares` without a number trains the supernet alone; copies of
-OUT then serve several processes.
+those of the table. Ways are taken in the order given. The supernet is for the budgets of all --shares together.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from frostnas.search.net.budget import Task
 from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.inherit import inherit, part
 from frostnas.search.net.loop import Work, train
-from frostnas.search.net.policy import Sandwich, UniformPaths
+from frostnas.search.net.policy import policy_of
 from frostnas.search.net.strategies import evolution, several
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -104,16 +104,20 @@ class Bench:
             PROFILE.run(self.session)
         return self.session.table
 
-    def supernet(self) -> Supernet:
-        """The trained supernet; trained once."""
+    def supernet(self, tasks: Sequence[Task]) -> Supernet:
+        """The trained supernet; trained once. Args: tasks: whose networks it is for."""
         path, search = self.out / "supernet.pt", self.config.search_net
         supernet = self.work.fresh(self.space, share_weights=search.share_weights)
         if path.exists():
             supernet.load_state_dict(torch.load(path, weights_only=True))
             return supernet
-        start, seed = time.monotonic(), self.config.seed
-        policy = Sandwich(self.space, seed, search.sandwich) if search.sandwich else UniformPaths(self.space, seed)
-        train(self.work.trainer(supernet, policy), self.work.data, self.workspace, "elastic")
+        start = time.monotonic()
+        train(
+            self.work.trainer(supernet, policy_of(search, tasks, self.config.seed)),
+            self.work.data,
+            self.workspace,
+            "elastic",
+        )
         print(f"supernet: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
         torch.save(supernet.state_dict(), path)
         return supernet
@@ -215,13 +219,14 @@ def thumb(arch: Arch) -> Arch:
 def compare(bench: Bench, shares: list[float], count: int, whole: int, ways: list[str]) -> None:
     """Every way at every budget."""
     space, seed, path, search = bench.space, bench.config.seed, bench.out / "cells.json", bench.config.search_net
-    supernet, start = bench.supernet(), bench.of_parent()
     whole_ms = bench.table.predict_ms(space.decode(replace(space.largest, size=whole)))
+    budgets = [BudgetConfig(latency_ms=share * whole_ms) for share in shares]
+    tasks = [make_task(budget, space, bench.table, search.population) for budget in budgets]
+    supernet, start = bench.supernet(tasks), bench.of_parent()
     short = thumb(space.largest)
     longer = 3 * (search.float_epochs + search.epochs)
     fixed = {"ladder": (space.largest, 0), "thumb": (short, 0), "thumb-long": (short, longer)}
-    for share in shares:
-        task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, search.population)
+    for share, task in zip(shares, tasks, strict=True):
         for way in ways:
             kept = partial(add, path, way, share, seed)
             if way in fixed:
@@ -266,9 +271,11 @@ def drawn(bench: Bench, task: Task, count: int, free: str) -> Iterator[Arch]:
 def variance(bench: Bench, share: float, count: int) -> None:
     """The spread of networks of one latency, by what they may choose."""
     space, path = bench.space, bench.out / "cells.json"
-    supernet, whole_ms = bench.supernet(), bench.table.predict_ms(space.decode(space.largest))
+    whole_ms = bench.table.predict_ms(space.decode(space.largest))
     task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, 1)
     task = replace(task, floor_ms=(1 - NEAR) * task.budget_ms)
+    supernet = bench.supernet([task])
+    bench.teacher = None  # briefly, on labels alone
     for free in ("kernel", "depth", "size"):
         for arch in drawn(bench, task, count, free):
             for seed in (0, 1):

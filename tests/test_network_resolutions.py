@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from frostnas.config import BudgetConfig
+from frostnas.data import load
 from frostnas.engine import Workspace
+from frostnas.errors import InputError
 from frostnas.pipeline.peak import say_peak, search_peak
 from frostnas.pipeline.session import Session
 from frostnas.quant import Scheme
-from frostnas.search.net.policy import Sandwich
+from frostnas.search.net.policy import NearPaths, Sandwich
+from frostnas.search.net.stage import run
 from frostnas.search.net.supernet import Supernet
+from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import arch_name, parse_arch
 from tests.search_parts import table_of, tiny, tiny_config
 
@@ -80,3 +85,32 @@ def test_memory_is_that_of_the_largest_size_and_said(tmp_path: Path) -> None:
     assert peaks[1] > 4 * peaks[0]
     said = (tmp_path / "frostnas.log").read_text()
     assert "search-net: training will hold up to about" in said and "(16 images of 24 pixels at once)" in said
+
+
+def test_steps_near_budgets_take_networks_of_their_latency_or_somewhat_less() -> None:
+    space = tiny(sizes=SIZES)
+    table = table_of(space)
+    tasks = [make_task(BudgetConfig(fraction=one), space, table, 4) for one in (0.3, 0.9)]
+    policy = NearPaths(tasks, 0.8, 0)
+    drawn = [policy.paths(0, step) for step in range(60)]
+    assert drawn == [policy.paths(0, step) for step in range(60)]
+    latencies = [tasks[0].latency_ms(arch) for (arch,) in drawn]
+    low, high = ([0.8 * task.budget_ms <= one <= task.budget_ms for one in latencies] for task in tasks)
+    assert any(low) and any(high) and all(one or other for one, other in zip(low, high, strict=True))
+    spread = tasks[1].spread(8, 0, near=0.8)
+    spread_ms = [tasks[1].latency_ms(arch) for arch in spread]
+    assert spread and all(0.8 * tasks[1].budget_ms <= one <= tasks[1].budget_ms for one in spread_ms)
+    assert len(tasks[1].spread(8, 0)) > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search_net=gradient", "search_net.near=0.5"], r"near=0\.5: expected 0 with search_net=gradient"),
+        (["search_net.sandwich=1", "search_net.near=0.5"], r"near=0\.5: expected 0 with search_net\.sandwich=1"),
+    ],
+)
+def test_ways_to_draw_that_exclude_each_other_are_named(tmp_path: Path, words: list[str], said: str) -> None:
+    config, space = tiny_config(*words), tiny()
+    with Workspace.open(tmp_path, quiet=True) as workspace, pytest.raises(InputError, match=said):
+        run(config, load(config.data, torch.device("cpu")), space, table_of(space), workspace, "")

@@ -21,7 +21,8 @@ from frostnas.engine import Recipe, Workspace, predict, seed_all
 from frostnas.engine.optim import classifier_of
 from frostnas.errors import InputError
 from frostnas.nets import Net
-from frostnas.quant import ActivationQuantizer, QuantState, Scheme, set_state
+from frostnas.nets.weights import load_weights
+from frostnas.quant import ActivationQuantizer, ConvBN, QuantState, Scheme, set_state
 from frostnas.training.calibrate import Calibrated, calibrate, loss_of, restate
 from frostnas.training.trainer import Trainer
 
@@ -215,3 +216,46 @@ def test_statistics_and_ranges_are_those_of_the_images_alone(data: Splits) -> No
 def test_settings_that_do_not_go_together_are_named(words: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         compose_config(words)
+
+
+@torch.no_grad()
+def test_what_rounding_adds_to_means_is_taken_off(data: Splits) -> None:
+    seed_all(0)
+    net = Net(NET, Scheme(weight_bits=7))
+    calibrate(net, data.train, 32, 8)
+    convs = [module for module in net.modules() if isinstance(module, ConvBN)]
+
+    def off() -> list[float]:
+        """How far the means of the layers' results are from those of unrounded weights, on all the images."""
+        found: list[float] = []
+        hooks = [
+            conv.register_forward_pre_hook(lambda conv, given: found.append(float(conv.moved(*given).abs().mean())))
+            for conv in convs
+        ]
+        set_state(net, QuantState.FROZEN)
+        net(next(iter(data.train.batches(len(data.train))))[0])
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    corrected = off()
+    for conv in convs:
+        conv.shift.zero_()
+    assert len(corrected) == len(convs)
+    assert all(with_it < 0.2 * without for with_it, without in zip(corrected, off(), strict=True))
+
+
+def test_training_forgets_the_shifts_and_older_weights_have_none(data: Splits, tmp_path: Path) -> None:
+    seed_all(0)
+    net = Net(NET)
+    calibrate(net, data.train, 32, 1)
+    shifts = {name for name in net.state_dict() if name.endswith(".shift")}
+    older = {name: one for name, one in net.state_dict().items() if name not in shifts}
+    save_file({name: one.contiguous() for name, one in older.items()}, tmp_path / "older.safetensors")
+    fresh, read = Net(NET), Net(NET)
+    fresh.load_state_dict(older)
+    assert load_weights(read, tmp_path / "older.safetensors")
+    set_state(net.train(), QuantState.FAKE)
+    net(batch()[0])
+    assert len(shifts) == len([module for module in net.modules() if isinstance(module, ConvBN)]) > 0
+    assert not any(one.state_dict()[name].any() for one in (net, fresh, read) for name in shifts)

@@ -23,5 +23,8 @@ class ParentConfig:
     widths: list[float] = listed(1.0)
     """Shares of the parent's channels between layers that a stage may choose: the first of them."""
     epochs: int = bounded(9, 0)
-    """In floating point with the recipe of `train`, of the parent on the run's images before anything else; it teaches
-    from then on. 0 takes it as it is, without a teacher."""
+    """In floating point with the recipe of `train`, of the parent on the run's images before anything else; 0 takes it
+    as it is."""
+    teaches: bool = False
+    """Once it knows the classes it teaches the supernet and, if trained here, the final training, with images of its
+    own size."""

@@ -227,6 +227,9 @@ class SearchNetConfig:
     """Fake-quantized epochs of the supernet."""
     sandwich: int = bounded(0, 0, 16)
     """All but `gradient`: random networks that each step trains beside the largest; 0 for one random network alone."""
+    near: float = bounded(0.0, 0, 1)
+    """All but `gradient`: steps train, and the front shows, networks of this share of the budget's latency up to the
+    budget alone; 0 for all of the space."""
     share_weights: bool = True
     """The candidates of a layer are parts of common weights; false gives each its own."""
     population: int = bounded(32, 4)

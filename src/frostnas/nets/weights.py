@@ -109,7 +109,8 @@ def load_weights(net: Net, given: str | Path | Weights, *, new_classifier: bool 
         if not new_classifier:
             number = known.pop()
             raise InputError(f"{weights.label}: knows {number} classes; the network has {net.spec.head.classes}")
-        left_out += classifier
+        layers = {name.split(".conv.")[0] for name in classifier}
+        left_out += [*classifier, *(name for name in (f"{layer}.shift" for layer in layers) if name in theirs)]
     taken = {ours: name for ours, name in theirs.items() if ours not in left_out}
     others = {theirs[name] for name in left_out}
     content = {name: value for name, value in weights.tensors.items() if name not in others}
@@ -135,7 +136,9 @@ def _names(weights: Weights, spec: NetSpec) -> dict[str, str]:
         return naming.theirs(spec)
     if naming is None and is_ours(weights.tensors):
         with shapes_only():
-            return {name: name for name in Net(spec).state_dict() if not name.endswith("num_batches_tracked")}
+            names = Net(spec).state_dict()
+        optional = ("num_batches_tracked", "shift")  # the latter only since quantization has one
+        return {name: name for name in names if name in weights.tensors or not name.endswith(optional)}
     raise InputError(f"{weights.label}: not a {spec.name}; {_looks_like(weights)}")
 
 

@@ -24,7 +24,7 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
     """The parent as the supernet starts from it, on the CPU, and what the supernet learns besides the labels.
 
     With `parent.epochs` the parent is first trained on the run's images, at the largest size, as a run of its own in
-    the folder `parent`. Once it knows the classes it is the teacher, unless `search_net.distill` names another.
+    the folder `parent`. With `parent.teaches` it is the teacher, unless `search_net.distill` names another.
 
     Args:
         training: the stage that trains a network.
@@ -51,7 +51,7 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
     set_state(net, QuantState.FLOAT)
     if min(*session.config.parent.expands, *session.config.parent.widths, 1.0) < 1:  # a part has the first channels
         sort_channels(net)
-    if session.config.search_net.distill.teacher is not None or not knows:
+    if session.lesson is not None or not (knows and session.config.parent.teaches):
         return net, session.lesson
     return net, lesson_by(session, parent, net)
 

@@ -60,6 +60,8 @@ class Measured:
     """Proxy networks that the block search measures."""
     scored: float = 1.0
     """Of the search's networks, which lie near the budget: their multiply-adds beside those of the mean network."""
+    stepped: float = 1.0
+    """Of the networks that the supernet's steps train, as `scored`."""
     processes: int = 1
     """That share the batches; the steps were measured by all of them."""
 
@@ -148,7 +150,7 @@ def _search_net(measured: Measured, config: Config) -> float:
         per_epoch = _count(measured, batch) * _step(measured, PARENT, batch)
         adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
     scored = networks * measured.scored * _piece(measured, NET_SCORE)
-    return _count(measured, size) * trained + scored + adapting + _finals(measured, config)
+    return _count(measured, size) * measured.stepped * trained + scored + adapting + _finals(measured, config)
 
 
 def _finals(measured: Measured, config: Config) -> float:

@@ -74,7 +74,8 @@ def read_parent(config: ParentConfig) -> Parent | None:
 def taught_by_parent(config: Config, run_dir: Path) -> Config:
     """``config`` with the parent as the teacher of the final training too, where it is trained on the run's images."""
     distill = config.train.distill
-    if config.parent.net is None or not config.parent.epochs or distill.teacher is not None or config.net is not None:
+    given = config.net is not None or distill.teacher is not None
+    if given or config.parent.net is None or not (config.parent.teaches and config.parent.epochs):
         return config
     return replace(config, train=replace(config.train, distill=replace(distill, teacher=str(run_dir / FOLDER))))
 

@@ -36,7 +36,7 @@ from frostnas.search.block.trials.inside import top1_inside
 from frostnas.search.block.trials.proxy import proxy_spec
 from frostnas.search.block.trials.train import train_alone, trial_recipe
 from frostnas.search.net.loop import Work
-from frostnas.search.net.policy import NothingLearnt
+from frostnas.search.net.policy import NearPaths, NothingLearnt
 from frostnas.search.net.scoring import Scorer
 from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import Arch
@@ -90,8 +90,13 @@ def near_budget(session: Session, found: Measured) -> Measured:
     space = session.space
     task = make_task(session.config.budget, space, session.table, session.config.search_net.population)
     rng, window = random.Random(0), task.window()
-    near = [task.draw(window, rng) for _ in range(DRAWN)]
-    return replace(found, scored=_mean_macs(space, near) / _mean_macs(space, _drawn(space)))
+    near, mean_macs = [task.draw(window, rng) for _ in range(DRAWN)], _mean_macs(space, _drawn(space))
+    scored = _mean_macs(space, near) / mean_macs
+    if not (share := session.config.search_net.near):
+        return replace(found, scored=scored)
+    policy = NearPaths([task], share, 0)
+    stepped = _mean_macs(space, [policy.paths(0, step)[0] for step in range(DRAWN)]) / mean_macs
+    return replace(found, scored=scored, stepped=stepped)
 
 
 def _mean_macs(space: NetworkSpace, archs: Sequence[Arch]) -> float:
@@ -221,7 +226,7 @@ def _parent(session: Session, found: Measured, world: World) -> tuple[Measured, 
     net, knows = parent.live(len(images.classes), images.image_size, recipe.scheme)
     set_state(net, QuantState.FLOAT)
     net = net.to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if lesson is None and (knows or config.parent.epochs):
+    if lesson is None and config.parent.teaches and (knows or config.parent.epochs):
         lesson = lesson_by(session, parent, deepcopy(net))
     if not config.parent.epochs:
         return found, lesson

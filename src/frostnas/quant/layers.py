@@ -7,6 +7,7 @@ reader of a network has a function for each.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class IntegerConv:
     """A folded convolution in integers.
 
     weight: int8 (C_out, C_in / groups, k, k). weight_scale: float32 (C_out,). bias: int32 (C_out,), in steps of
-    weight_scale times the input scale.
+    weight_scale times the input scale, without the layer's `shift`.
     """
 
     weight: Tensor
@@ -47,8 +48,12 @@ class ConvBN(Layer):
     channel is multiplied by the same factor, so the folded weight has the integers of the plain one. Training
     therefore rounds the plain weight and runs batch norm as usual; evaluation folds, and rounds the bias to int32
     steps as well, which is the exported arithmetic.
+
+    Buffer: `shift`, float32 (C_out,): what rounding adds to the mean of a channel's result, which the integers' bias
+    takes off. Calibration finds it; training, which learns to do without, forgets it.
     """
 
+    shift: Tensor
     BOUNDS = {  # noqa: RUF012
         "none": (-torch.inf, torch.inf),
         "relu": (0.0, torch.inf),
@@ -78,6 +83,7 @@ class ConvBN(Layer):
         floor, ceiling = self.BOUNDS[activation]
         self.gain, self.offset = (1 / 6, 0.5) if activation == "hard_sigmoid" else (1.0, 0.0)
         self.quantizer = ActivationQuantizer(scheme, floor, ceiling, fixed=activation == "hard_sigmoid")
+        self.register_buffer("shift", torch.zeros(out_channels))
         if self.conv.bias is None:
             nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         else:
@@ -110,6 +116,7 @@ class ConvBN(Layer):
         A channel whose weights are too small for its bias to fit into int32 gets a coarser weight scale.
         """
         weight, bias = self.folded()
+        bias = bias - self.shift
         scheme = self.quantizer.scheme
         scale = weight_scale(weight, scheme).flatten()
         scale = torch.maximum(scale, bias.abs() / (input_scale * BIAS_LIMIT))
@@ -121,6 +128,8 @@ class ConvBN(Layer):
         state = self.quantizer.state
         if not self.training and state.quantizes:
             return self.quantizer(self._as_exported(x))  # type: ignore[no-any-return]
+        if self.training:
+            self.shift.zero_()
         weight = self.conv.weight
         if state.quantizes:
             weight = fake_quantize_weight(weight, self.quantizer.scheme)
@@ -130,6 +139,16 @@ class ConvBN(Layer):
         if self.gain != 1:
             y = y * self.gain + self.offset
         return self.quantizer(y)  # type: ignore[no-any-return]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Weights that were written before there was a shift have none."""
+        state_dict.setdefault(f"{prefix}shift", torch.zeros_like(self.shift))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    @torch.no_grad()
+    def moved(self, x: QTensor) -> Tensor:
+        """By how much the integers' mean result for ``x`` is off that of the unrounded layer: float32 (C_out,)."""
+        return (self._as_exported(x) - self._convolve(x.value, *self.folded())).mean((0, 2, 3))
 
     def _as_exported(self, x: QTensor) -> Tensor:
         layer = self.integers(x.scale)

@@ -72,12 +72,19 @@ class Task:
         path = draw_within(window, self.limits, rng)
         return self.sure if path is None else self.space.from_path(path)
 
-    def spread(self, networks: int, seed: int) -> list[Arch]:
-        """Networks of evenly spaced latencies from the fastest to the slowest; fewer where the space has gaps."""
-        rng, step = random.Random(seed), (self.slowest_ms - self.fastest_ms) / max(1, networks)
+    def spread(self, networks: int, seed: int, near: float = 0.0) -> list[Arch]:
+        """Networks of evenly spaced latencies from the fastest to the slowest; fewer where the space has gaps.
+
+        Args:
+            near: if not 0, only from this share of the budget up to the budget.
+        """
+        least_ms, most_ms = self.fastest_ms, self.slowest_ms
+        if near:
+            least_ms, most_ms = max(least_ms, near * self.budget_ms), min(most_ms, self.budget_ms)
+        rng, step = random.Random(seed), (most_ms - least_ms) / max(1, networks)
         found: dict[Arch, None] = {}
         for number in range(networks):
-            low = self.fastest_ms + number * step
+            low = least_ms + number * step
             path = Window(self.trellis, self.table.workload_ms, low, low + step).sample(rng)
             if path is not None:
                 found[self.space.from_path(path)] = None

@@ -134,7 +134,7 @@ def _order_inputs(conv: ConvBN, order: Tensor) -> None:
 
 def _order_outputs(conv: ConvBN, order: Tensor) -> None:
     """With bias and batch norm; a depthwise convolution is ordered by this alone."""
-    tensors = [*conv.conv.parameters(), *(conv.bn.parameters() if conv.bn is not None else ())]
+    tensors = [conv.shift, *conv.conv.parameters(), *(conv.bn.parameters() if conv.bn is not None else ())]
     tensors += [buffer for buffer in (conv.bn.buffers() if conv.bn is not None else ()) if buffer.dim() == 1]
     for tensor in tensors:
         tensor.copy_(tensor[order].clone())

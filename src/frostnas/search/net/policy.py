@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
+from frostnas.config import SearchNetConfig
 from frostnas.data import derived_seed
+from frostnas.search.net.budget import Task
 from frostnas.search.spaces.arch import Arch
 from frostnas.search.spaces.network import NetworkSpace
 
@@ -50,6 +53,23 @@ class UniformPaths(NothingLearnt):
         return (self.space.draw(random.Random(derived_seed(self.seed, epoch, step))),)
 
 
+class NearPaths(NothingLearnt):
+    """Networks of a budget's latency or somewhat less, so that no step goes to one that cannot be picked.
+
+    Every decision is uniform among them; several budgets take turns by chance.
+    """
+
+    def __init__(self, tasks: Sequence[Task], share: float, seed: int) -> None:
+        """Args: share: of a budget, the least latency."""
+        near = [replace(task, floor_ms=min(task.floor_ms, share * task.budget_ms)) for task in tasks]
+        self.windows, self.seed = [(task, task.window()) for task in near], seed
+
+    def paths(self, epoch: int, step: int) -> Sequence[Arch]:
+        rng = random.Random(derived_seed(self.seed, epoch, step))
+        task, window = rng.choice(self.windows)
+        return (task.draw(window, rng),)
+
+
 class Sandwich(NothingLearnt):
     """The largest network in every step, and beside it some that are drawn with every decision uniform.
 
@@ -63,3 +83,11 @@ class Sandwich(NothingLearnt):
     def paths(self, epoch: int, step: int) -> Sequence[Arch]:
         rng = random.Random(derived_seed(self.seed, epoch, step))
         return (self.largest, *(self.space.draw(rng) for _ in range(self.smaller)))
+
+
+def policy_of(search: SearchNetConfig, tasks: Sequence[Task], seed: int) -> Policy:
+    """What `search_net.near` and `search_net.sandwich` ask for."""
+    space = tasks[0].space
+    if search.near:
+        return NearPaths(tasks, search.near, seed)
+    return Sandwich(space, seed, search.sandwich) if search.sandwich else UniformPaths(space, seed)

@@ -26,7 +26,7 @@ from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.gradient import GradientPaths
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.pareto import pareto_rows
-from frostnas.search.net.policy import Policy, Sandwich, UniformPaths
+from frostnas.search.net.policy import Policy, policy_of
 from frostnas.search.net.scoring import Score, Scorer, share
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
@@ -136,10 +136,11 @@ def _front(found: FoundNet, supernet: Supernet, scores: Mapping[str, Score]) -> 
 
 
 def _check(search: SearchNetConfig) -> None:
-    if search.sandwich and search.strategy is Strategy.gradient:
-        raise InputError(
-            f"search_net.sandwich={search.sandwich}: expected 0 with search_net=gradient, which draws alone"
-        )
+    for key, value in (("sandwich", search.sandwich), ("near", search.near)):
+        if value and search.strategy is Strategy.gradient:
+            raise InputError(f"search_net.{key}={value:g}: expected 0 with search_net=gradient, which draws alone")
+    if search.near and search.sandwich:
+        raise InputError(f"search_net.near={search.near:g}: expected 0 with search_net.sandwich={search.sandwich}")
     if search.alone and search.strategy is not Strategy.random:
         raise InputError(f"search_net.alone={search.alone}: expected 0, or search_net=random")
     if search.alone > search.epochs:
@@ -161,10 +162,12 @@ def _trained(work: Work, tasks: Sequence[Task]) -> tuple[Supernet, Policy]:
     """The trained supernet, and what the policy of its paths has learnt."""
     search, space, seed = work.search, tasks[0].space, work.recipe.seed
     supernet = work.fresh(space, share_weights=search.share_weights)
-    policy: Policy = Sandwich(space, seed, search.sandwich) if search.sandwich else UniformPaths(space, seed)
+    policy: Policy
     if search.strategy is Strategy.gradient:
         steps = batch_count(len(work.data.train), work.recipe.batch_size, shuffled=True)
         policy = GradientPaths(tasks, supernet, work.data.val, search, seed, steps)
+    else:
+        policy = policy_of(search, tasks, seed)
     train(work.trainer(supernet, policy), work.data, work.workspace, work.identity)
     if work.world.size == 1:
         return supernet, policy
@@ -223,7 +226,7 @@ def _score(work: Work, tasks: Sequence[Task], policy: Policy, scorer: Scorer) ->
         picks = []
         for number, task in enumerate(tasks):
             picks.append(_picker(search.strategy, policy, number)(task, evaluate, search, seed))
-            evaluate(list(task.spread(search.front_networks, seed)))
+            evaluate(list(task.spread(search.front_networks, seed, search.near)))
         saver.save(known)
     return picks
 
