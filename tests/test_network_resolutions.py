@@ -15,8 +15,11 @@ from frostnas.errors import InputError
 from frostnas.pipeline.peak import say_peak, search_peak
 from frostnas.pipeline.session import Session
 from frostnas.quant import Scheme
+from frostnas.search.net.finals import winner
 from frostnas.search.net.policy import NearPaths, Sandwich
+from frostnas.search.net.scoring import Score
 from frostnas.search.net.stage import run
+from frostnas.search.net.strategies import Scored
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
 from frostnas.search.spaces.arch import arch_name, parse_arch
@@ -72,6 +75,16 @@ def test_a_sandwich_holds_the_largest_network_and_others() -> None:
     assert {step[0] for step in steps} == {space.largest}
     assert space.largest.size == 16 and [len(stage.ops) for stage in space.largest.stages] == [2, 1]
     assert {arch.size for step in steps for arch in step[1:]} == set(SIZES)
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.0, True), (0.02, True), (0.05, False), (-0.1, True)])
+def test_the_whole_network_stays_unless_another_is_better_by_more_than_chance(gain: float, kept: bool) -> None:
+    space = tiny(sizes=SIZES)
+    part = space.draw(random.Random(0))
+    found = [Scored(part, Score(0.8 + gain, -0.5 + gain)), Scored(space.largest, Score(0.8, -0.51))]
+    won, said = winner(found, space.largest, 200)  # of 200 images an error of 2.6 to 2.8 points
+    assert (won.arch == space.largest) is kept and arch_name(won.arch) in said
+    assert winner(found[:1], None, 200)[0].arch == part
 
 
 @pytest.mark.slow

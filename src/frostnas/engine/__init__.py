@@ -3,7 +3,7 @@
 from frostnas.engine.allocator import keep_freed_memory
 from frostnas.engine.checkpoint import rng_state, set_rng_state
 from frostnas.engine.device import pick_device, seed_all
-from frostnas.engine.evaluate import evaluate, evaluating, predict
+from frostnas.engine.evaluate import evaluate, evaluating, predict, standard_error
 from frostnas.engine.metrics import MetricsWriter
 from frostnas.engine.optim import classifier_of, decay_groups, make_optimizer
 from frostnas.engine.progress import Bar
@@ -37,6 +37,7 @@ __all__ = [
     "rng_state",
     "seed_all",
     "set_rng_state",
+    "standard_error",
     "weights_digest",
     "weights_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -28,6 +29,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+def standard_error(top1: float, images: int) -> float:
+    """Of an accuracy on so many images, as a fraction."""
+    return math.sqrt(top1 * (1 - top1) / images)
 
 
 def predict(model: nn.Module, images: Labelled, batch_size: int = 256) -> Tensor:

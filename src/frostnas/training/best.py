@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+
+from frostnas.engine import standard_error
 
 LITTLE = 0.05
 """Share of the way from chance to all images right; who got less far has learnt next to nothing."""
@@ -39,7 +40,7 @@ class Best:
             return
         first = quantized != self.quantized
         self.highest = top1 if first else max(top1, self.highest)
-        error = math.sqrt(self.highest * (1 - self.highest) / images)
+        error = standard_error(self.highest, images)
         if first or top1 >= self.highest - error:
             self.epoch, self.quantized = epoch, quantized
             self._keep(top1, model)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from frostnas.engine import seed_all, weights_of
+from frostnas.engine import seed_all, standard_error, weights_of
 from frostnas.nets import Net
 from frostnas.search.net.alone import OnePath
 from frostnas.search.net.budget import Task
@@ -28,25 +28,35 @@ def hold_finals(
 ) -> tuple[Scored, dict[str, Tensor]]:
     """The best of `search_net.finals` networks after their epochs alone, and its weights.
 
+    It is the whole network with the largest images that fit where the validation images do not tell the best from it
+    by one standard error: that one has kept all that was learnt before.
+
     Args:
         scores: of all networks, in the supernet.
         pick: what the strategy would hand over.
     """
     found: list[Scored] = []
-    weights: dict[str, Tensor] = {}
+    weights: dict[Arch, dict[str, Tensor]] = {}
     for arch in finalists(task, scores, pick, work.search.finals):
         one, net = tuned(work, supernet, arch)
         found.append(one)
+        weights[arch] = weights_of(net)
         work.workspace.say(f"search-net: final {arch_name(arch)}: top-1 {one.score.top1:.2%}")
-        if best_of(found) is one:
-            weights = weights_of(net)
-    won, whole = best_of(found), whole_that_fits(task)
-    for one in found:
-        if one.arch == whole:
-            gain = 100 * (won.score.top1 - one.score.top1)
-            beside = "the whole network with the largest images that fit"
-            work.workspace.say(f"search-net: {arch_name(won.arch)} is handed over, {gain:+.1f} points beside {beside}")
-    return won, weights
+    won, said = winner(found, whole_that_fits(task), len(work.data.val))
+    work.workspace.say(f"search-net: {said}")
+    return won, weights[won.arch]
+
+
+def winner(found: list[Scored], whole: Arch | None, images: int) -> tuple[Scored, str]:
+    """What the finals hand over, and why. Args: images: of the scores."""
+    best, beside = best_of(found), next((one for one in found if one.arch == whole), None)
+    if beside is None or beside is best:
+        return best, f"{arch_name(best.arch)} is handed over"
+    gain, error = best.score.top1 - beside.score.top1, standard_error(best.score.top1, images)
+    won = best if gain > error else beside
+    beaten = "the whole network with the largest images that fit"
+    gains = f"{arch_name(best.arch)} gains {100 * gain:.1f} ± {100 * error:.1f} points on {beaten}"
+    return won, f"{gains}; {arch_name(won.arch)} is handed over"
 
 
 def whole_that_fits(task: Task) -> Arch | None:
