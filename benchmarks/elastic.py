@@ -112,12 +112,8 @@ class Bench:
             supernet.load_state_dict(torch.load(path, weights_only=True))
             return supernet
         start = time.monotonic()
-        train(
-            self.work.trainer(supernet, policy_of(search, tasks, self.config.seed)),
-            self.work.data,
-            self.workspace,
-            "elastic",
-        )
+        trainer = self.work.trainer(supernet, policy_of(search, tasks, self.config.seed))
+        train(trainer, self.work.data, self.workspace, "elastic")
         print(f"supernet: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
         torch.save(supernet.state_dict(), path)
         return supernet
@@ -275,7 +271,6 @@ def variance(bench: Bench, share: float, count: int) -> None:
     task = make_task(BudgetConfig(latency_ms=share * whole_ms), space, bench.table, 1)
     task = replace(task, floor_ms=(1 - NEAR) * task.budget_ms)
     supernet = bench.supernet([task])
-    bench.teacher = None  # briefly, on labels alone
     for free in ("kernel", "depth", "size"):
         for arch in drawn(bench, task, count, free):
             for seed in (0, 1):
@@ -322,7 +317,7 @@ def main() -> None:
     parser.add_argument("--parent", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[48, 64, 80])
     parser.add_argument("--whole", type=int, help="pixels, one of --sizes")
-    parser.add_argument("--shares", type=float, nargs="*", default=[0.5])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.5])
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--random", type=int, default=10)
     parser.add_argument("--variance", type=int, default=0)
