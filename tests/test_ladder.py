@@ -79,7 +79,7 @@ def test_every_size_is_trained_exported_and_measured(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_sizes_share_a_time_limit_by_their_pixels(tmp_path: Path) -> None:
-    climbed(tmp_path, "time_limit=1h")
+    assert not climbed(tmp_path, "ladder.shared=false", "time_limit=1h").shared
     small, large = (load(tmp_path / "sizes" / size / PLAN, Plan).value for size in ("8", "16"))
     assert small.limit_s == pytest.approx(3600 / 5, abs=5)
     assert large.limit_s is not None and 2800 < large.limit_s < 3600  # what the small one left, too
@@ -96,9 +96,9 @@ def test_the_plan_of_a_ladder_has_a_row_per_size_and_stage_and_leaves_no_file(tm
 
     plan = planned("time_limit=1h")
     rows = [f"{stage} at {size} pixels" for size in (8, 16) for stage in ("train", "export")]
-    assert [one.name for one in plan.stages] == rows and plan.fits and plan.limit_s == 3600
+    assert [one.name for one in plan.stages] == ["train at all sizes", *rows] and plan.fits and plan.limit_s == 3600
     assert all(one.seconds > 0 for one in plan.stages) and not run.exists()
-    assert [one.name for one in planned("ladder.shared=true").stages] == ["train at all sizes", *rows]
+    assert [one.name for one in planned("ladder.shared=false").stages] == rows
 
 
 def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder: Path) -> None:
@@ -110,12 +110,11 @@ def test_a_second_climb_does_nothing_and_one_with_other_sizes_is_refused(folder:
         climbed(folder, "ladder.sizes=[8]")
 
 
-@pytest.mark.slow
-def test_shared_weights_are_those_of_one_training_with_statistics_of_each_size(tmp_path: Path) -> None:
-    result = climbed(tmp_path, "ladder.shared=true")
+def test_all_sizes_have_the_weights_of_one_training_with_statistics_of_their_own(folder: Path) -> None:
+    result = load(folder / "ladder.json", LadderResult).value
     assert result.shared and result.shared_seconds > 0
     shared, small, large = (
-        load_file(tmp_path / place / "weights.safetensors") for place in ("shared", "sizes/8", "sizes/16")
+        load_file(folder / place / "weights.safetensors") for place in ("shared", "sizes/8", "sizes/16")
     )
     learnt = [name for name in shared if name.endswith(".conv.weight")]
     moved = [name for name in shared if name.endswith("running_mean")]

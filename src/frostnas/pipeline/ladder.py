@@ -1,7 +1,8 @@
-"""The ladder: one network at several image sizes, each trained, exported and measured, to hold searches against.
+"""The ladder: one network at several image sizes, exported and measured at each, to hold searches against.
 
-Every size is a run of its own below `sizes/`, with all files of a training and an export; `frostnas evaluate` and
-`frostnas predict` take it as one. Of a time limit each gets a share that grows with its pixels.
+All sizes share one training, in `shared/`, or have one each. Every size is a run of its own below `sizes/`, with all
+files of a training and an export; `frostnas evaluate` and `frostnas predict` take it as one. Of a time limit the shared
+training gets most; sizes with a training of their own get shares that grow with their pixels.
 """
 
 from __future__ import annotations
