@@ -50,6 +50,7 @@ from frostnas.nets import Net
 from frostnas.pipeline.adaptation import adapted
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import PROFILE, TRAINING
+from frostnas.pipeline.views import to_train
 from frostnas.search.net.budget import Task
 from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.inherit import inherit, part
@@ -154,8 +155,9 @@ class Bench:
         folder = self.out / "trained" / f"{way}-{share}-{seed}-{name}".replace("|", "_")
         place = replace(self.workspace, run_dir=folder)
         data = self.data(spec.image_size, taught=self.teacher is not None)
+        data, teacher = to_train(data, self.teacher, config, spec.image_size)
         recipe = replace(Recipe.of(config, "train"), head_epochs=0)
-        result, _ = training.run(recipe, options, data, spec, place, "one", start=weights, teacher=self.teacher)
+        result, _ = training.run(recipe, options, data, spec, place, "one", start=weights, teacher=teacher)
         top1, latency_ms = result.fake_quant, self.table.predict_ms(spec)
         return Cell(way, share, seed, name, latency_ms, top1.val, top1.test, result.seconds / 60)
 

@@ -9,7 +9,7 @@ cut out of Lite0 (NAME without its size, as a search prints it), from ImageNet w
 size:
 
 - `labels`: --epochs on labels alone;
-- `taught`: as many with the teacher, which sees the same pictures at its own size;
+- `taught`: as many with the teacher, which sees the same pictures at its own size (train.distill.views of each);
 - `as long`: on labels alone, for as many minutes as `taught`;
 - `with its own`: on labels alone, for the minutes of `taught` and of the teacher's own training.
 
@@ -30,6 +30,7 @@ from frostnas import training
 from frostnas.artifacts import TrainResult, load, write_atomic
 from frostnas.config.compose import compose_config
 from frostnas.engine import Recipe, Workspace, seed_all
+from frostnas.pipeline.views import to_train
 from frostnas.search.spaces.arch import parse_arch
 from transfer import VAL_FRACTION
 
@@ -59,10 +60,11 @@ def student(bench: Bench, arch: str, way: str, size: int, seed: int, epochs: int
     options = replace(config.train, float_epochs=epochs)
     folder = bench.out / "trained" / f"{way}-{size}-{seed}".replace(" ", "-")
     place, teacher = replace(bench.workspace, run_dir=folder), bench.teacher if way == TAUGHT else None
+    data, teacher = to_train(bench.data(size, taught=way == TAUGHT), teacher, config, size)
     result, _ = training.run(
         replace(Recipe.of(config, "train"), float_epochs=epochs),
         options,
-        bench.data(size, taught=way == TAUGHT),
+        data,
         bench.space.decode(chosen),
         place,
         "one",

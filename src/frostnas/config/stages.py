@@ -213,6 +213,9 @@ class DistillConfig:
     """Share of the teacher in the loss; the labels have the rest."""
     temperature: float = bounded(4.0, 0.1)
     """Divides the logits of both."""
+    views: int = bounded(10, 0)
+    """Random views of each picture that the teacher is asked about once and every epoch shows one of; as many as fit
+    into `data.in_memory_mb`. 0: new ones in every epoch, with the teacher asked in every step."""
 
 
 @dataclass

@@ -58,7 +58,7 @@ def _middle(pixels: Tensor, share: float) -> Tensor:
 class Remembering(nn.Module):
     """A teacher that is asked once for each image: it knows one that it has seen by a hash of its pixels.
 
-    Worth it where the same pixels come again, without augmentation or with mirroring alone.
+    Worth it where the same pixels come again: without augmentation, with mirroring alone, or out of stored views.
     """
 
     def __init__(self, teacher: nn.Module) -> None:
@@ -73,6 +73,10 @@ class Remembering(nn.Module):
             said = self.teacher(pixels[fresh])
             self.known |= {keys[index]: logits for index, logits in zip(fresh, said, strict=True)}
         return torch.stack([self.known[key] for key in keys])
+
+    def learn(self, shown: Tensor, pixels: Tensor) -> None:
+        """What the teacher says of ``pixels`` (B, 3, R, R) is what it says of ``shown`` (B, 3, S, S) from now on."""
+        self.known |= dict(zip(image_hashes(shown).tolist(), answers(self.teacher, pixels), strict=True))
 
 
 def image_hashes(pixels: Tensor) -> Tensor:

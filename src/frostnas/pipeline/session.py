@@ -32,6 +32,7 @@ from frostnas.config.limits import bytes_of_limit
 from frostnas.data import Splits
 from frostnas.data import load as load_data
 from frostnas.data.comparison import other_images
+from frostnas.deploy.live import Live
 from frostnas.engine import Workspace, pick_device, seed_all
 from frostnas.engine.distill import Lesson, Remembering, Teacher, repeats_pixels
 from frostnas.engine.memory import free_bytes
@@ -325,6 +326,8 @@ class Session:
         """
         if teacher is None:
             return None
+        if self.device.type == "cpu" and isinstance(teacher.net, Net):
+            teacher.net = Live(teacher.net)
         teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
         return Remembering(teacher) if repeats_pixels(self.config.data.augment, mixed) else teacher
 

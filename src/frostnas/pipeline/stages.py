@@ -44,6 +44,7 @@ from frostnas.pipeline.stage import Stage, Work
 from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity, speaking_of
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
+from frostnas.pipeline.views import to_search, to_train
 from frostnas.report.plots import draw_block, draw_pareto, draw_training
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
@@ -85,7 +86,8 @@ def _search_net(session: Session, work: Work) -> NetResult:
     parent, lesson = adapted(session, TRAINING, force=work.forced)
     if parent is not None or len(session.sizes) > 1:
         say_peak(session, lesson)
-    data, space = session.data_to_search, session.space
+    data, lesson = to_search(session.data_to_search, lesson, session.config)
+    space = session.space
     found = search_net.search(
         search_net.Job(session.config, data, space, targets, session.workspace, work.identity, lesson, parent)
     )
@@ -109,8 +111,9 @@ def _search_net(session: Session, work: Work) -> NetResult:
 
 
 def _train(session: Session, work: Work) -> TrainResult:
-    config, data, net, teacher = session.config, session.data_to_train, session.net, session.teacher
+    config, net = session.config, session.net
     recipe, start = Recipe.of(config, "train"), session.start and session.start.given
+    data, teacher = to_train(session.data_to_train, session.teacher, config, net.image_size)
     if start is not None:
         session.workspace.say(f"train: starting from {start}")
         if said := other_normalisation(session.config):
