@@ -40,7 +40,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_parent_and_sizes_become_a_file_that_says_its_size(weights: Path, tmp_path: Path) -> None:
-    config = config_of(tmp_path, f"parent.net={NAME}", f"parent.weights={weights}")
+    larger = ("parent.image_size=32", "parent.teaches=true")
+    config = config_of(tmp_path, f"parent.net={NAME}", f"parent.weights={weights}", *larger)
     assert [stage.name for stage in needed(config)] == ["profile-latency", "search-net", "train", "export"]
     with Workspace.open(tmp_path, quiet=True) as workspace:
         run_chain(Session(config, workspace))
@@ -50,7 +51,7 @@ def test_a_parent_and_sizes_become_a_file_that_says_its_size(weights: Path, tmp_
     assert net.net.image_size in (16, 24)
     assert trained.net == net.net and trained.images.image_size == net.net.image_size
     assert OnnxClassifier(tmp_path / report.int8.path).images.image_size == net.net.image_size
-    assert load(tmp_path / "parent" / "train.json", TrainResult).value.net.image_size == 24
+    assert load(tmp_path / "parent" / "train.json", TrainResult).value.net.image_size == 32
     sizes = {
         int(line.strip('"').partition("px|")[0]) for line in (tmp_path / "pareto.csv").read_text().splitlines()[1:]
     }

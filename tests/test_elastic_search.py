@@ -27,12 +27,15 @@ from frostnas.artifacts import (
 from frostnas.config.compose import compose_config
 from frostnas.deploy.runtime import OnnxClassifier
 from frostnas.engine import Workspace
+from frostnas.engine.distill import Teacher
 from frostnas.errors import InputError
 from frostnas.pipeline import STAGES, Session
+from frostnas.pipeline.adaptation import adapted
 from frostnas.pipeline.chain import run_one
 from frostnas.pipeline.early import NAMES, plan_first, run_first, within_budget
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.size_choice import choose_sizes
+from frostnas.pipeline.stages import TRAINING
 from frostnas.search.spaces.arch import parse_arch
 from tests.made_run import make_run
 from tests.search_parts import table_of
@@ -136,6 +139,13 @@ def test_a_killed_search_with_a_parent_goes_on_to_the_same_network(batches: int,
     assert replace(resumed, seconds=0.0) == replace(whole, seconds=0.0)
     pareto = [(tmp_path / name / "pareto.csv").read_bytes() for name in ("whole", "k")]
     assert pareto[0] == pareto[1]
+
+
+def test_a_parent_may_teach_with_larger_images_than_the_search_has(parent: Path, tmp_path: Path) -> None:
+    session = session_in(tmp_path, parent, "parent.image_size=20", "parent.teaches=true")
+    assert session.data.format.image_size == 12 and session.data_to_search.train.side == 20
+    _, lesson = adapted(session, TRAINING)
+    assert lesson is not None and isinstance(lesson.teacher, Teacher) and lesson.teacher.view.size == 20
 
 
 def test_several_processes_want_a_parent_that_is_trained(

@@ -122,6 +122,15 @@ def test_a_training_takes_its_steps_and_its_looks() -> None:
     assert costs.seconds(found, plan.TRAIN, config) == 10 * (1 + 3 * 2) + (4 + 2) * 5
 
 
+def test_a_teacher_is_asked_about_as_many_views_as_there_are_epochs_at_most() -> None:
+    pieces = {costs.TRAIN_VIEW: 10.0, costs.NET_VIEW: 1.0}
+    asked = Measured(1000, pieces=pieces)
+    few = compose_config(["train.float_epochs=2", "train.epochs=1", "train.frozen_epochs=0"])
+    assert costs.seconds(asked, plan.TRAIN, few) == 30
+    assert costs.seconds(asked, plan.TRAIN, CONFIG) == 100  # ten views, shown in turn
+    assert costs.seconds(asked, plan.SEARCH_NET, CONFIG) == 10
+
+
 def test_the_seconds_of_a_step_grow_with_its_images() -> None:
     config = compose_config(["train.batch_size=100", "train.float_epochs=1", "train.epochs=0", "train.frozen_epochs=0"])
     found = Measured(1000, steps={costs.TRAIN_FLOAT: Step(1.0, image_seconds=0.5)})

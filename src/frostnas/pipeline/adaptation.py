@@ -23,8 +23,8 @@ from frostnas.search.net.ordering import sort_channels
 def adapted(session: Session, training: Stage[TrainResult], *, force: bool = False) -> tuple[Net | None, Lesson | None]:
     """The parent as the supernet starts from it, on the CPU, and what the supernet learns besides the labels.
 
-    With `parent.epochs` the parent is first trained on the run's images, at the largest size, as a run of its own in
-    the folder `parent`. With `parent.teaches` it is the teacher, unless `search_net.distill` names another.
+    With `parent.epochs` the parent is first trained on the run's images, at its own size, as a run of its own in the
+    folder `parent`. With `parent.teaches` it is the teacher, unless `search_net.distill` names another.
 
     Args:
         training: the stage that trains a network.
@@ -47,7 +47,7 @@ def adapted(session: Session, training: Stage[TrainResult], *, force: bool = Fal
         net, knows = load_net(below.path(WEIGHTS), trained), True
     else:
         scheme = Recipe.of(session.config, "search_net").scheme
-        net, knows = parent.live(len(images.classes), images.image_size, scheme)
+        net, knows = parent.live(len(images.classes), session.parent_size, scheme)
     set_state(net, QuantState.FLOAT)
     if min(*session.config.parent.expands, *session.config.parent.widths, 1.0) < 1:  # a part has the first channels
         sort_channels(net)
@@ -60,7 +60,7 @@ def lesson_by(session: Session, parent: Parent, net: Net) -> Lesson:
     """What the supernet learns from the parent. Args: net: the parent, in floating point."""
     images = session.data.format
     own = (parent.normalisation if not session.config.parent.epochs else None) or Normalisation(images.mean, images.std)
-    teacher = session.ready(Teacher(net.eval(), View(own, images.image_size), images).eval())
+    teacher = session.ready(Teacher(net.eval(), View(own, net.spec.image_size), images).eval())
     assert teacher is not None
     return Lesson(teacher, session.config.search_net.distill)
 
@@ -80,6 +80,7 @@ def _below(session: Session, parent: Parent) -> Session:
     config = session.config
     own = replace(
         config,
+        data=replace(config.data, image_size=session.parent_size),
         net=None,
         parent=ParentConfig(),
         space=replace(config.space, resolutions=[]),

@@ -76,6 +76,7 @@ PARENT, PARENT_LOOK = "parent", "parent look"  # a step of its training, and a l
 # Pieces: a look at the validation images, a network's score, a model written and measured once, the export's tests.
 NET_SCORE, BLOCK_LOOK, BLOCK_ALONE_LOOK = "search-net score", "search-block look", "search-block alone look"
 TRAIN_LOOK, TEST_LOOK, MODEL, EXPORTED = "train look", "test look", "model", "exported"
+NET_VIEW, TRAIN_VIEW = "search-net view", "train view"  # of every training picture, made and shown to a teacher
 OF_STAGE = {
     plan.SEARCH_BLOCK: (BLOCK_WARM, BLOCK_SEARCH, BLOCK_ALONE, BLOCK_FOUND),
     plan.SEARCH_NET: (NET_FLOAT, NET_FAKE),
@@ -150,6 +151,7 @@ def _search_net(measured: Measured, config: Config) -> float:
         per_epoch = _count(measured, batch) * _step(measured, PARENT, batch)
         adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
     scored = networks * measured.scored * _piece(measured, NET_SCORE)
+    scored += min(search.distill.views, search.float_epochs + search.epochs) * _piece(measured, NET_VIEW)
     return _count(measured, size) * measured.stepped * trained + scored + adapting + _finals(measured, config)
 
 
@@ -168,6 +170,7 @@ def _train(measured: Measured, config: Config) -> float:
     floats = train.head_epochs + train.float_epochs
     trained = floats * _step(measured, TRAIN_FLOAT, size) + train.epochs * _step(measured, TRAIN_FAKE, size)
     looks = (floats + train.epochs + 2) * _piece(measured, TRAIN_LOOK) + 2 * _piece(measured, TEST_LOOK)
+    looks += min(train.distill.views, floats + train.epochs) * _piece(measured, TRAIN_VIEW)
     return _count(measured, size) * trained + looks
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from statistics import mean
 
 import torch
+from torch import nn
 
 from frostnas.artifacts import NetSpec
 from frostnas.config import Config, TargetConfig, TargetName
 from frostnas.data import Images, Splits, batch_count
 from frostnas.data.images import Batch
+from frostnas.data.views import Views
 from frostnas.engine import Recipe, evaluate, predict
-from frostnas.engine.distill import Lesson
+from frostnas.engine.distill import Lesson, answers
 from frostnas.engine.distributed import World
 from frostnas.engine.memory import held_bytes, most_added
 from frostnas.latency.nets import measure_nets
@@ -28,6 +30,7 @@ from frostnas.pipeline.clock import seconds_of
 from frostnas.pipeline.costs import Measured, Step
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.trained import TRAIN
+from frostnas.pipeline.views import to_search, to_train
 from frostnas.quant import QuantState, set_state
 from frostnas.search.block.costs import SlotCosts
 from frostnas.search.block.plan import make_phase
@@ -137,6 +140,12 @@ def _steps_s(batches: Iterator[Batch], take: Callable[[Batch], object]) -> list[
     return [seconds_of(lambda: take(next(batches))) for _ in range(TRIED)]
 
 
+def _view_s(images: Images, teacher: nn.Module, batch_size: int) -> float:
+    """Seconds of one view of every picture, made and shown to the teacher."""
+    batches = _batches(images, batch_size, images.side)
+    return min(_steps_s(batches, lambda batch: answers(teacher, batch[0]))) * len(images) / batch_size
+
+
 def step_memory(
     images: Images, small: int, large: int, take: Callable[[Batch], object], side: int | None = None
 ) -> Step:
@@ -189,6 +198,10 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace, world: W
     val, times = _share(session.data.val)
     data, search = replace(session.data_to_search, val=val), session.config.search_net
     found, lesson = _parent(session, found, world)
+    if isinstance(to_search(data, lesson, session.config)[0].train, Views):
+        assert lesson is not None
+        found = _with(found, {}, {costs.NET_VIEW: _view_s(data.train, lesson.teacher, recipe.batch_size)})
+        lesson = None
     work = Work(recipe, search, data, session.workspace, "", world, lesson)
     supernet = work.fresh(space, share_weights=search.share_weights)
     archs = _drawn(space)
@@ -223,18 +236,18 @@ def _parent(session: Session, found: Measured, world: World) -> tuple[Measured, 
         return found, lesson
     images = session.data.format
     recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=0, frozen_epochs=0)
-    net, knows = parent.live(len(images.classes), images.image_size, recipe.scheme)
+    net, knows = parent.live(len(images.classes), session.parent_size, recipe.scheme)
     set_state(net, QuantState.FLOAT)
     net = net.to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if lesson is None and config.parent.teaches and (knows or config.parent.epochs):
         lesson = lesson_by(session, parent, deepcopy(net))
     if not config.parent.epochs:
         return found, lesson
-    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), world, size=images.image_size)
+    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), world, size=session.parent_size)
     trainer.begin_epoch()
-    train = session.data.train
+    train = session.data_of_parent.train
     step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side, world)
-    val, times = _share(session.data.val)
+    val, times = _share(session.data_of_parent.val)
     look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
     return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look}), lesson
 
@@ -257,6 +270,10 @@ def _train(session: Session, found: Measured, spec: NetSpec, world: World) -> Me
     classes = len(data.format.classes)
     net = Net(spec, recipe.scheme).to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = session.teacher if taught else None  # a parent that is still to be trained
+    if isinstance(to_train(data, teacher, config, spec.image_size)[0].train, Views):
+        assert teacher is not None
+        found = _with(found, {}, {costs.TRAIN_VIEW: _view_s(data.train, teacher, recipe.batch_size)})
+        data, teacher = session.data_like_trained(spec), None
     trainer = Trainer(net, recipe, config.train, 10**6, classes, world, teacher, size=spec.image_size)
     steps = {}
     for name, epoch in ((costs.TRAIN_FLOAT, 0), (costs.TRAIN_FAKE, 1)):

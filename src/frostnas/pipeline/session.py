@@ -140,6 +140,11 @@ class Session:
         """`parent.net`: the trained network that the space is cut out of; None for a space from scratch."""
         return read_parent(self.config.parent)
 
+    @property
+    def parent_size(self) -> int:
+        """Of the images that the parent is trained on and teaches with, pixels."""
+        return self.config.parent.image_size or self.config.data.side
+
     @cached_property
     def space(self) -> NetworkSpace:
         """The network space for these classes and sizes of images: of the parent, or for the block from scratch."""
@@ -284,9 +289,18 @@ class Session:
 
     @cached_property
     def data_to_search(self) -> Splits:
-        """The data, with training pictures as large as the teacher of `search_net.distill` wants them."""
+        """The data, with training pictures as large as the teacher of `search_net.distill` or the parent wants them."""
+        config = self.config
         with speaking_of("search_net.distill"):
-            return self._kept_at(teacher_side(self.config.search_net.distill), self.config.data.side)
+            side = teacher_side(config.search_net.distill)
+        if config.parent.teaches and self.parent is not None:
+            side = max(side, self.parent_size)
+        return self._kept_at(side, config.data.side)
+
+    @cached_property
+    def data_of_parent(self) -> Splits:
+        """The data at the parent's size."""
+        return self._kept_at(0, self.parent_size)
 
     def _kept_at(self, side: int, size: int) -> Splits:
         """The data for images of ``size`` pixels, with training pictures of at least ``side``."""

@@ -231,7 +231,7 @@ SEARCH_NET = Stage(
     "search-net",
     NET,
     NetResult,
-    ("seed", "data", "quant", *SPACE, "parent.epochs", "parent.teaches", "budget", "search_net"),
+    ("seed", "data", "quant", *SPACE, "parent.epochs", "parent.image_size", "parent.teaches", "budget", "search_net"),
     lambda session: {
         **_origin(session),
         **adaptation_inputs(session),
