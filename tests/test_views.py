@@ -14,8 +14,8 @@ from frostnas.data import Splits
 from frostnas.data.memory import MemoryImages
 from frostnas.data.views import Views, affordable
 from frostnas.deploy.live import Live
-from frostnas.engine.distill import Remembering, answers
-from frostnas.pipeline.views import to_train
+from frostnas.engine.distill import Lesson, Remembering, answers
+from frostnas.pipeline.views import to_search, to_train
 
 FORMAT = ImageFormat(("even", "odd"), 8, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
 COUNT, BATCH = 20, 8
@@ -103,6 +103,18 @@ def test_a_teacher_is_asked_in_every_step_where_views_cannot_be_stored(word: str
     assert isinstance(stored.train, Views) and isinstance(knowing, Remembering)
     assert to_train(data, teacher, compose_config(["run_dir=x", word]), 8) == (data, teacher)
     assert to_train(data, None, compose_config(["run_dir=x"]), 8) == (data, None)
+
+
+def test_training_goes_on_with_other_views_than_the_supernet_had() -> None:
+    images, config = pictures(CROPPED), compose_config(["run_dir=x"])
+    data = Splits(FORMAT, SplitRecord("toy", 0, COUNT, 1, 1, None, None, ()), images, images, images)
+    searched, lesson = to_search(data, Lesson(Asked(), config.search_net.distill), config)
+    trained, _ = to_train(data, Asked(), config, 8)
+    assert isinstance(searched.train, Views) and isinstance(trained.train, Views)
+    assert lesson is not None and isinstance(lesson.teacher, Remembering)
+    sums = [set(one_pass(views, 0)[0].sum((1, 2, 3)).tolist()) for views in (searched.train, trained.train)]
+    assert not sums[0] & sums[1]
+    assert to_search(data, None, config) == (data, None)
 
 
 @torch.no_grad()
