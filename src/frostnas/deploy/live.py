@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from frostnas.deploy.onnx.emitter import emit_net
+from frostnas.deploy.runtime import INPUT, OUTPUT
 from frostnas.nets import Net
 
 
@@ -23,5 +24,5 @@ class Live(nn.Module):
         self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def forward(self, images: Tensor) -> Tensor:
-        (logits,) = self.session.run(None, {"image": images.contiguous().numpy()})
+        (logits,) = self.session.run([OUTPUT], {INPUT: images.contiguous().numpy()})
         return torch.from_numpy(logits)
