@@ -11,7 +11,10 @@ the mean accuracy on the test half of the same random networks of the budget, as
 - `sandwich`: the largest network and a random one in every step, taught by the parent;
 - `uniform`: a random network in every step, taught;
 - `near`: one of 0.6 to 1 of the budget's latency, taught;
-- `near-labels`: that, without the teacher.
+- `near-views`: that, by a teacher who is asked once about each of `search_net.distill.views` views of a picture;
+- `near-labels`: that, without the teacher;
+- `near-labels-unsorted`: that, with the parent's channels in the order that training left them in; to be read with
+  parent.expands=[1.0,0.5], say.
 
 Settings of epochs are those of `sandwich`; the ways after it train for its minutes, as many more epochs as their steps
 are shorter. Cells are kept in OUT/cells.json and not made again.
@@ -35,7 +38,10 @@ from frostnas.artifacts import write_atomic
 from frostnas.config import BudgetConfig, Config
 from frostnas.config.compose import compose_config
 from frostnas.data.images import Batch
+from frostnas.data.views import Views
 from frostnas.engine import Workspace, seed_all
+from frostnas.nets import Net
+from frostnas.quant import QuantState, set_state
 from frostnas.search.net.loop import Work, train
 from frostnas.search.net.policy import NearPaths, Policy, Sandwich, UniformPaths
 from frostnas.search.net.scoring import Scorer
@@ -45,7 +51,7 @@ from frostnas.search.net.task import make_task
 from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import arch_name
 
-WAYS = ("inherited", "sandwich", "uniform", "near", "near-labels")
+WAYS = ("inherited", "sandwich", "uniform", "near", "near-views", "near-labels", "near-labels-unsorted")
 TIMED = 10  # steps of a kind
 NEAR = 0.6  # of the budget: the fastest networks that `near` draws
 
@@ -68,7 +74,7 @@ class Adaptation:
     """Supernets of one parent."""
 
     def __init__(self, bench: Bench, budget_ms: float) -> None:
-        self.bench, self.work = bench, bench.work
+        self.bench, self.work = bench, bench.asking
         self.task = make_task(BudgetConfig(latency_ms=budget_ms), bench.space, bench.table, 32)
 
     def of(self, way: str) -> tuple[Work, Policy]:
@@ -77,10 +83,21 @@ class Adaptation:
             policy: Policy = NearPaths([self.task], NEAR, seed)
         else:
             policy = UniformPaths(space, seed) if way == "uniform" else Sandwich(space, seed, 1)
-        return replace(self.work, lesson=None if way.endswith("labels") else self.work.lesson), policy
+        work = self.bench.work if way == "near-views" else self.work
+        if way.endswith("unsorted"):
+            work = replace(work, parent=self.unsorted())
+        return (replace(work, lesson=None) if "labels" in way else work), policy
+
+    def unsorted(self) -> Net:
+        session = self.bench.session
+        assert session.parent is not None
+        classes = len(session.data.format.classes)
+        net, _ = session.parent.live(classes, session.parent_size, self.work.recipe.scheme)
+        set_state(net, QuantState.FLOAT)
+        return net
 
     def seconds(self, way: str) -> float:
-        """CPU time of one step in every epoch of ``way``."""
+        """CPU time of one step in every epoch of ``way``, its batches made."""
         work, policy = self.of(way)
         recipe = work.recipe
         trainer = work.trainer(work.fresh(self.bench.space, share_weights=True), policy)
@@ -89,6 +106,14 @@ class Adaptation:
         floating, fake = (timed(trainer, epoch, batches) for epoch in (0, recipe.float_epochs))
         return recipe.float_epochs * floating + recipe.epochs * fake
 
+    def lesson_seconds(self, work: Work) -> float:
+        """CPU time per step of an epoch that all views and what the teacher says of them take."""
+        if not isinstance(work.data.train, Views):
+            return 0.0
+        start = time.process_time()
+        batches = len(list(work.data.train.batches(work.recipe.batch_size, seed=0, augment=True)))
+        return work.data.train.count * (time.process_time() - start) / batches
+
     def trained(self, way: str) -> tuple[Supernet, Work, float]:
         """The supernet and its minutes."""
         work, policy = self.of(way)
@@ -96,7 +121,8 @@ class Adaptation:
         if way == "inherited":
             return supernet, replace(work, recipe=replace(work.recipe, float_epochs=0, epochs=0)), 0.0
         if way != "sandwich":
-            more, recipe = self.seconds("sandwich") / self.seconds(way), work.recipe
+            recipe, lesson = work.recipe, self.lesson_seconds(work)
+            more = (self.seconds("sandwich") - lesson) / self.seconds(way)
             epochs = {"float_epochs": round(more * recipe.float_epochs), "epochs": round(more * recipe.epochs)}
             work = replace(work, recipe=replace(recipe, **epochs))
         place = replace(self.bench.workspace, run_dir=self.bench.out / "trained" / f"{way}-{work.recipe.seed}")

@@ -13,7 +13,8 @@ of the whole parent's latency at the size `--whole`, left out: the largest, with
 - `thumb-long`: as that, for as many more floating-point epochs as the supernet has, three times over;
 - `thin`: the parent at the size `--whole` with the first of every layer's hidden channels, the most that fit;
 - `random`: networks drawn uniformly within the budget;
-- `found`: the search's, with its finals.
+- `found`: the search's, with its finals;
+- `untrained`: that, as the supernet has it.
 
 With --variance N nothing is searched: N networks within 3% of one latency are drawn three times, with kernel and
 expansion alone, with depth too, with the size of the images too, and trained with two seeds each; the spread of their
@@ -32,7 +33,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -50,7 +51,7 @@ from frostnas.nets import Net
 from frostnas.pipeline.adaptation import adapted
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.stages import PROFILE, TRAINING
-from frostnas.pipeline.views import to_train
+from frostnas.pipeline.views import to_search, to_train
 from frostnas.search.net.budget import Task
 from frostnas.search.net.finals import hold_finals
 from frostnas.search.net.inherit import inherit, part
@@ -63,7 +64,7 @@ from frostnas.search.spaces.arch import Arch, arch_name
 from transfer_peer import SMALLEST_CROP
 
 NEAR = 0.03  # of a latency
-WAYS = ["ladder", "thumb", "thumb-long", "thin", "random", "found"]
+WAYS = ["ladder", "thumb", "thumb-long", "thin", "random", "found", "untrained"]
 THINNER = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3, 0.2)  # a `table=` has to hold them: parent.expands of its profiling
 
 
@@ -85,18 +86,25 @@ class Cell:
 
 
 class Bench:
-    """One supernet of one parent, and what its networks are worth once they are trained."""
+    """One supernet of one parent, and what its networks are worth once they are trained.
+
+    Attributes:
+        work: the supernet's, as `search-net` does it.
+        asking: the same, with a teacher who is asked in every step.
+    """
 
     def __init__(self, out: Path, config: Config, workspace: Workspace) -> None:
         self.out, self.config, self.workspace = out, config, workspace
         self.session = Session(config, workspace)
         self.space = self.session.space
-        parent, self.lesson = adapted(self.session, TRAINING)
+        parent, lesson = adapted(self.session, TRAINING)
         assert parent is not None
         recipe = Recipe.of(self.session.config, "search_net")
         data = self.session.data_to_search
-        self.work = Work(recipe, config.search_net, data, workspace, "elastic", World(), self.lesson, parent)
-        self.teacher = self.lesson.teacher if self.lesson else None
+        self.teacher = lesson.teacher if lesson else None
+        self.asking = Work(recipe, config.search_net, data, workspace, "elastic", World(), lesson, parent)
+        data, lesson = to_search(data, lesson, self.session.config)
+        self.work = replace(self.asking, data=data, lesson=lesson)
         self.sized: dict[tuple[int, int], Splits] = {}
 
     @cached_property
@@ -128,7 +136,7 @@ class Bench:
 
     def data(self, size: int, taught: bool) -> Splits:
         """Images of a size; with a teacher, who looks at its own, as large as that needs in training."""
-        side = max(size, self.work.data.train.side if taught else 0)
+        side = max(size, self.asking.data.train.side if taught else 0)
         if (size, side) not in self.sized:
             given = replace(self.session.config.data, image_size=size, train_size=side)
             self.sized[size, side] = load(given, self.session.device)
@@ -138,6 +146,13 @@ class Bench:
         """``arch`` trained by the recipe of `train` from its weights in ``supernet``."""
         weights = self.kept(supernet.extract(arch))
         return self.trained(way, share, seed, arch_name(arch), self.space.decode(arch), weights, more_epochs)
+
+    def untrained(self, share: float, seed: int, arch: Arch, supernet: Supernet) -> Cell:
+        """``arch`` with its weights in ``supernet``, its batch norm and ranges as the search estimates them."""
+        top1 = self.work.scorer(supernet)(arch).top1
+        tested = replace(self.work, data=replace(self.work.data, val=self.work.data.test)).scorer(supernet)
+        latency_ms = self.table.predict_ms(self.space.decode(arch))
+        return Cell("untrained", share, seed, arch_name(arch), latency_ms, top1, tested(arch).top1, 0.0)
 
     def kept(self, net: Net) -> Path:
         """A file of weights to start a training from, until the next one."""
@@ -225,6 +240,7 @@ def compare(bench: Bench, shares: list[float], count: int, whole: int, ways: lis
     longer = 3 * (search.float_epochs + search.epochs)
     fixed = {"ladder": (space.largest, 0), "thumb": (short, 0), "thumb-long": (short, longer)}
     for share, task in zip(shares, tasks, strict=True):
+        pick = cache(partial(searched, bench, task, supernet))
         for way in ways:
             kept = partial(add, path, way, share, seed)
             if way in fixed:
@@ -234,8 +250,9 @@ def compare(bench: Bench, shares: list[float], count: int, whole: int, ways: lis
             elif way == "thin":
                 kept(None, partial(bench.thin, share, seed, task.budget_ms, whole))
             elif way == "found":
-                found = searched(bench, task, supernet)
-                kept(arch_name(found), partial(bench.cell, way, share, seed, found, supernet))
+                kept(arch_name(pick()), partial(bench.cell, way, share, seed, pick(), supernet))
+            elif way == "untrained":
+                kept(arch_name(pick()), partial(bench.untrained, share, seed, pick(), supernet))
             else:
                 for arch in several(partial(task.draw, task.window(), random.Random(seed)), count, set()):
                     kept(arch_name(arch), partial(bench.cell, way, share, seed, arch, supernet))
