@@ -26,7 +26,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -97,13 +97,13 @@ class Adaptation:
         return net
 
     def seconds(self, way: str) -> float:
-        """CPU time of one step in every epoch of ``way``, its batches made."""
+        """CPU time of one step in every epoch of ``way``, with its batch."""
         work, policy = self.of(way)
         recipe = work.recipe
         trainer = work.trainer(work.fresh(self.bench.space, share_weights=True), policy)
         side = work.data.train.side if work.lesson else None
-        batches = list(islice(work.data.train.batches(recipe.batch_size, seed=0, augment=True, size=side), 1 + TIMED))
-        floating, fake = (timed(trainer, epoch, batches) for epoch in (0, recipe.float_epochs))
+        batches = partial(work.data.train.batches, recipe.batch_size, seed=0, augment=True, size=side)
+        floating, fake = (timed(trainer, epoch, batches()) for epoch in (0, recipe.float_epochs))
         return recipe.float_epochs * floating + recipe.epochs * fake
 
     def lesson_seconds(self, work: Work) -> float:
@@ -147,16 +147,16 @@ class Adaptation:
         )
 
 
-def timed(trainer: SupernetTrainer, epoch: int, batches: Sequence[Batch]) -> float:
-    """CPU time of a step of an epoch, of all batches but the first."""
+def timed(trainer: SupernetTrainer, epoch: int, batches: Iterator[Batch]) -> float:
+    """CPU time of a step of an epoch and its batch, of all but the first."""
     trainer.progress.epoch = epoch
     trainer.begin_epoch()
-    trainer.step(*batches[0])
+    trainer.step(*next(batches))
     start = time.process_time()
-    for batch in batches[1:]:
+    for batch in islice(batches, TIMED):
         trainer.step(*batch)
         trainer.progress.step += 1
-    return (time.process_time() - start) / (len(batches) - 1)
+    return (time.process_time() - start) / TIMED
 
 
 def table(cells: list[Cell]) -> str:
