@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device: one affine map per image, sampled in one call."""
+"""Augmentation of a batch on its device: a part of each image, or an affine map per image, sampled in one call."""
 
 from __future__ import annotations
 
@@ -7,46 +7,80 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms.v2.functional import resized_crop
 
 from frostnas.config import AugmentConfig
+from frostnas.resize import resized
 
 CROP_ASPECT = 4 / 3  # widest and, inverted, narrowest crop
 RATIOS, TINY = 64, 1e-6  # ratios of sides to draw from, and what one counts of which no box is inside
 ERASE_AREA, ERASE_ASPECT = (0.02, 1 / 3), 10 / 3  # random erasing, as published
 
 
-def augment_batch(pixels: Tensor, config: AugmentConfig, noise: Tensor, aspects: Tensor | None = None) -> Tensor:
+def augment_batch(
+    pixels: Tensor, config: AugmentConfig, noise: Tensor, size: int, aspects: Tensor | None = None
+) -> Tensor:
     """Crop, turn, resize, move and mirror each image by its own random amounts; what comes into view is black.
 
     Args:
-        pixels: float32 (B, 3, S, S) in 0..1.
+        pixels: uint8 (B, 3, S, S).
         noise: float32 (9, B), uniform in 0..1, on the CPU.
         aspects: float32 (B,), on the CPU: widths over heights that the images had before they became squares.
+
+    Returns:
+        float32 (B, 3, size, size) in 0..1.
     """
-    if not (config.flip or config.shift or config.rotate or config.scale or config.crop < 1):
+    extent, centre = crop_boxes(noise[5:], config.crop, aspects)
+    if config.shift or config.rotate or config.scale:
+        pixels = resized(_moved(pixels.float() / 255, config, noise, extent, centre), size)
+    else:
+        pixels = parts(pixels, extent, centre, size)
+    if not config.flip:
         return pixels
+    mirrored = (noise[4] < 0.5).to(pixels.device)
+    return torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
+
+
+def central_squares(pixels: Tensor, aspects: Tensor, size: int) -> Tensor:
+    """float32 (B, 3, size, size) in 0..1, of uint8 images (B, 3, S, S) that were squeezed from ``aspects`` (B,), on the
+    CPU, widths over heights."""
+    wide = aspects.clamp(min=1)
+    extent = torch.stack([1 / wide, aspects / wide])
+    return parts(pixels, extent, torch.zeros_like(extent), size)
+
+
+def parts(pixels: Tensor, extent: Tensor, centre: Tensor, size: int) -> Tensor:
+    """One box of each image, resized with averaging, as torchvision does it: in whole pixels and levels.
+
+    Args:
+        pixels: uint8 (B, 3, S, S).
+        extent: float32 (2, B), on the CPU: widths and heights as shares of the sides.
+        centre: float32 (2, B), in -1..1.
+
+    Returns:
+        float32 (B, 3, size, size) in 0..1.
+    """
+    side = pixels.shape[-1]
+    low, high = (((1 + centre + sign * extent) / 2 * side).round().long() for sign in (-1, 1))
+    low = low.clamp(0, side - 1)
+    width, height = (high.clamp(max=side) - low).clamp(min=1).tolist()
+    left, top = low.tolist()
+    boxes = zip(top, left, height, width, strict=True)
+    seen = [resized_crop(one, *box, size=[size, size]) for one, box in zip(pixels, boxes, strict=True)]
+    return torch.stack(seen).float() / 255
+
+
+def _moved(pixels: Tensor, config: AugmentConfig, noise: Tensor, extent: Tensor, centre: Tensor) -> Tensor:
+    """Boxes of images, turned, resized and moved: one affine map for each, all sampled in one call."""
     signed = noise * 2 - 1
     angle = signed[0] * math.radians(config.rotate)
     zoom = 1 / (1 + signed[1] * config.scale)
-    extent, centre = crop_boxes(noise[5:], config.crop, aspects)
     inside = 1 - 1 / pixels.shape[-1]  # beyond the outermost pixels' centres black would blend in
     shift = centre * inside + signed[2:4] * 2 * config.shift  # the grid spans -1..1
-    mirrored = torch.where(noise[4] < 0.5, -1.0, 1.0) if config.flip else torch.ones(len(pixels))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    across = [extent[0] * cos * mirrored, -extent[0] * sin, shift[0]]
-    down = [extent[1] * sin * mirrored, extent[1] * cos, shift[1]]
-    return _seen_by(torch.stack([*across, *down], dim=1), pixels)
-
-
-def central_squares(pixels: Tensor, aspects: Tensor) -> Tensor:
-    """Of images (B, 3, S, S) that were squeezed from ``aspects`` (B,), on the CPU, widths over heights."""
-    wide, none = aspects.clamp(min=1), torch.zeros_like(aspects)
-    return _seen_by(torch.stack([1 / wide, none, none, none, aspects / wide, none], dim=1), pixels)
-
-
-def _seen_by(theta: Tensor, pixels: Tensor) -> Tensor:
-    """``pixels`` under the affine maps (B, 6)."""
-    grid = F.affine_grid(theta.view(-1, 2, 3).to(pixels.device, non_blocking=True), list(pixels.shape), False)
+    across, down = [extent[0] * cos, -extent[0] * sin, shift[0]], [extent[1] * sin, extent[1] * cos, shift[1]]
+    theta = torch.stack([*across, *down], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta.to(pixels.device, non_blocking=True), list(pixels.shape), False)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

@@ -57,7 +57,7 @@ class MemoryImages:
         size: int | None = None,
         balanced: bool = False,
     ) -> Iterator[Batch]:
-        normalise = Normalise(self.format, self.pixels.device)
+        normalise, side = Normalise(self.format, self.pixels.device), size or self.format.image_size
         plan = batch_indices(len(self), batch_size, seed, self.labels if balanced else None)
         for number in range(skip, len(plan)):
             slots = slots_of(len(plan[number]), part)
@@ -65,13 +65,17 @@ class MemoryImages:
             where = chosen.to(self.pixels.device)
             pixels, aspects = self.pixels[where], self.aspects[chosen] if self.aspects is not None else None
             if augment:
-                pixels = self._augmented(pixels, aspects, len(plan[number]), derived_seed(seed or 0, number), slots)
+                seed_of_batch = derived_seed(seed or 0, number)
+                pixels = self._augmented(pixels, aspects, side, len(plan[number]), seed_of_batch, slots)
+            elif aspects is not None:
+                pixels = central_squares(pixels, aspects, side)
             else:
-                pixels = pixels.float() / 255
-                pixels = pixels if aspects is None else central_squares(pixels, aspects)
-            yield normalise(resized(pixels, size or self.format.image_size)), self.labels[where]
+                pixels = resized(pixels.float() / 255, side)
+            yield normalise(pixels), self.labels[where]
 
-    def _augmented(self, pixels: Tensor, aspects: Tensor | None, batch: int, seed: int, slots: range) -> Tensor:
+    def _augmented(
+        self, pixels: Tensor, aspects: Tensor | None, side: int, batch: int, seed: int, slots: range
+    ) -> Tensor:
         """float32 in 0..1; noise is drawn for the whole batch, so that every part gets its own of it."""
         config = self.augment
         if config.randaugment:
@@ -81,5 +85,5 @@ class MemoryImages:
             )
         noise = torch.Generator().manual_seed(seed)
         own = torch.rand(9, batch, generator=noise)[:, list(slots)]
-        moved = augment_batch(pixels.float() / 255, config, own, aspects)
+        moved = augment_batch(pixels, config, own, side, aspects)
         return erase_batch(moved, config, torch.rand(6, batch, generator=noise)[:, list(slots)])
