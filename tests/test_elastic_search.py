@@ -141,11 +141,13 @@ def test_a_killed_search_with_a_parent_goes_on_to_the_same_network(batches: int,
     assert pareto[0] == pareto[1]
 
 
-def test_a_parent_may_teach_with_larger_images_than_the_search_has(parent: Path, tmp_path: Path) -> None:
-    session = session_in(tmp_path, parent, "parent.image_size=20", "parent.teaches=true")
-    assert session.data.format.image_size == 12 and session.data_to_search.train.side == 20
-    _, lesson = adapted(session, TRAINING)
-    assert lesson is not None and isinstance(lesson.teacher, Teacher) and lesson.teacher.view.size == 20
+def test_a_parent_teaches_with_images_of_a_size_of_its_own(parent: Path, tmp_path: Path) -> None:
+    trained = load(parent / "train.json", TrainResult).value.net.image_size
+    for words, size in (((), trained), (("parent.image_size=20",), 20)):
+        session = session_in(tmp_path / str(size), parent, *words)
+        assert session.data.format.image_size == 12 and session.data_to_search.train.side == max(12, size)
+        _, lesson = adapted(session, TRAINING)
+        assert lesson is not None and isinstance(lesson.teacher, Teacher) and lesson.teacher.view.size == size
 
 
 def test_several_processes_want_a_parent_that_is_trained(

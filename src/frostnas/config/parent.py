@@ -26,6 +26,7 @@ class ParentConfig:
     """In floating point with the recipe of `train`, of the parent on the run's images before anything else; 0 takes it
     as it is."""
     image_size: int | None = bounded(None, 8, 1024)
-    """Side of the images that it is trained on and teaches with, pixels; null for the largest of the space."""
-    teaches: bool = False
+    """Side of the images that it is trained on and teaches with, pixels; null for the largest of the space, or where
+    nothing is trained that of the finished run."""
+    teaches: bool = True
     """Once it knows the classes it teaches the supernet and, if trained here, the final training."""

@@ -31,6 +31,8 @@ class Parent:
     """Of their content."""
     normalisation: Normalisation | None
     """What it expects; None where its weights do not say."""
+    image_size: int | None = None
+    """Of its training, pixels; None where its weights do not say."""
 
     def live(self, classes: int, image_size: int, scheme: Scheme) -> tuple[Net, bool]:
         """In floating point, and whether its classifier is its own: for other classes it is a fresh one."""
@@ -68,7 +70,8 @@ def read_parent(config: ParentConfig) -> Parent | None:
     _no_weights(config)
     trained, path = load(Path(given) / TRAIN, TrainResult).value, Path(given) / WEIGHTS
     own = Normalisation(trained.images.mean, trained.images.std)
-    return Parent(trained.net, read_weights(str(path), NET_KEY), str(path), trained.weights_sha256, own)
+    weights = read_weights(str(path), NET_KEY)
+    return Parent(trained.net, weights, str(path), trained.weights_sha256, own, trained.net.image_size)
 
 
 def taught_by_parent(config: Config, run_dir: Path) -> Config:

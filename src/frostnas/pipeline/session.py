@@ -143,7 +143,9 @@ class Session:
     @property
     def parent_size(self) -> int:
         """Of the images that the parent is trained on and teaches with, pixels."""
-        return self.config.parent.image_size or self.config.data.side
+        given = self.config.parent
+        own = self.parent.image_size if self.parent is not None and not given.epochs else None
+        return given.image_size or own or self.config.data.side
 
     @cached_property
     def space(self) -> NetworkSpace:
