@@ -33,8 +33,10 @@ def augment_batch(
     extent, centre = crop_boxes(noise[5:], config.crop, aspects)
     if config.shift or config.rotate or config.scale:
         pixels = resized(_moved(pixels.float() / 255, config, noise, extent, centre), size)
-    else:
+    elif config.crop < 1:
         pixels = parts(pixels, extent, centre, size)
+    else:
+        pixels = resized(pixels.float() / 255, size)
     if not config.flip:
         return pixels
     mirrored = (noise[4] < 0.5).to(pixels.device)
