@@ -76,6 +76,14 @@ def test_images_of_ones_own_are_searched_in_full_and_the_demo_s_digits_are_not()
     assert own.search_net.epochs > demo.search_net.epochs
 
 
+@pytest.mark.parametrize("experiment", ["digits", "cifar10", "imagefolder", "imagenet"])
+def test_a_named_search_is_the_same_in_every_experiment(experiment: str) -> None:
+    named = [
+        compose_config([f"experiment={one}", "search_net=elastic"]).search_net for one in ("imagefolder", experiment)
+    ]
+    assert named[0] == named[1] != compose_config([f"experiment={experiment}"]).search_net
+
+
 def test_a_users_folder_of_groups_comes_first(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "digits.yaml").write_text("name: digits\nimage_size: 24\n")
