@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frostnas.artifacts import Host, Validation, read_rows, write_rows
+from frostnas.config.compose import compose_config
 from frostnas.errors import InputError
 from frostnas.latency import calibration
 from frostnas.latency.calibration import Sample
 from frostnas.latency.doubts import doubts
+from frostnas.latency.models import network_model
 from frostnas.latency.operations import shares
+from frostnas.latency.pace import measure_beside
 from frostnas.latency.variations import vary
 from frostnas.nets import zoo_spec
+from frostnas.quant import Scheme
 from tests.latency_parts import NET, table
 
 
@@ -39,6 +44,20 @@ def test_the_calibration_recovers_an_exact_law(
 def test_a_network_costs_the_calibrated_sum_of_its_parts() -> None:
     assert table(4).predict_ms(NET) == pytest.approx(4 * (0.5 + 0.25 + 0.125))
     assert table(4).covers(NET) and not table(3).covers(NET)
+
+
+def test_files_are_timed_beside_what_the_table_holds(tmp_path: Path) -> None:
+    latency, scheme = compose_config(["latency.round_ms=1"]).latency, Scheme()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network_model(NET, scheme).SerializeToString())
+    paces = []
+    for slower in (1.0, 1000.0):
+        held = table(rows=len(list(NET.workloads())))
+        rows = tuple(replace(row, hot_ms_p50=slower * row.hot_ms_p50) for row in held.rows)
+        (timing,), pace = measure_beside([path], latency, replace(held, rows=rows), NET, scheme)
+        assert timing.p50 > 0
+        paces.append(pace)
+    assert 0 < 30 * paces[1] < paces[0]
 
 
 def test_a_missing_workload_is_named() -> None:

@@ -225,6 +225,7 @@ def test_the_latency_of_the_chosen_network_is_within_its_budget(finished: Path) 
     report = frostnas.load(finished / "export.json", frostnas.ExportReport).value
     assert report.predicted_ms == pytest.approx(net.predicted_ms)
     assert report.int8.latency_ms_p50 > 0 and report.fp32.latency_ms_p50 > 0
+    assert report.pace is not None and report.pace > 0
 
 
 def test_evaluate_gives_the_accuracy_that_export_reported(finished: Path) -> None:

@@ -363,6 +363,9 @@ class ExportReport:
     """What `export.formats` asks for beside ONNX, in its order."""
     tied: Whole = 0
     """Test images that they differ on with both classes within two steps of the logits' grid: rounding decides."""
+    pace: Amount | None = None
+    """How long the network's workloads took beside the files, as a multiple of what they took for the table; None
+    without `predicted_ms`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ from frostnas.version import __version__
 SHOWN_IMAGES = 32  # that layers are compared on
 ROUNDS = 30  # of timing, at least
 INSPECTION_NAME = f"{Inspection.KIND}.json"
-TimeFiles = Callable[[Sequence[Path]], Sequence[Timing]]
-"""Latency of ONNX files, one image, measured in one interleaved session."""
+TimeFiles = Callable[[Sequence[Path]], tuple[Sequence[Timing], float | None]]
+"""Latency of ONNX files, one image, measured in one interleaved session, and the machine's pace in it, where known."""
 
 
 def write_models(net: Net, trained: TrainResult, folder: Path) -> tuple[Path, Path]:
@@ -95,7 +95,7 @@ def run(
     fp32 = compare(OnnxClassifier(fp32_path, config.latency.threads, own=True), test, reference)
     others = [name for name in config.export.formats if name != ONNX]
     formats = tuple(_other(name, config, net, int8_path, int8.metadata, test, reference) for name in others)
-    timings = time_files([int8_path, fp32_path])
+    timings, pace = time_files([int8_path, fp32_path])
     inspection = inspect(net, int8, parity.named, test, reference, trained.images)
     save(folder / INSPECTION_NAME, inspection, Provenance(inputs={INT8_NAME: sha256_of(int8_path)}))
     return ExportReport(
@@ -105,6 +105,7 @@ def run(
         agreement=parity.agreement,
         tied=len(parity.tied),
         predicted_ms=predicted_ms,
+        pace=pace,
         runtime=config.latency.runtime.value,
         threads=config.latency.threads,
         formats=formats,

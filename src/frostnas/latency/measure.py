@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frostnas.artifacts import Host, Timing, scratch
 from frostnas.config import LatencyConfig, TargetName
 from frostnas.errors import InputError
 from frostnas.latency.job import Job, Results
 from frostnas.latency.targets import Target, open_target
+
+if TYPE_CHECKING:
+    import onnx
 
 FEW_ROUNDS = 30  # of few models: more rounds cost little and bridge a neighbour's burst of work
 
@@ -47,16 +51,17 @@ def _reached(latency: LatencyConfig) -> Iterator[Target]:
         yield target
 
 
-def measure_files(paths: Sequence[Path], config: LatencyConfig, batch: int = 1) -> list[Timing]:
-    """Latency of ONNX files in a loop, ms per run of ``batch`` images, in one interleaved session.
+def measure_files(files: Sequence[Path | onnx.ModelProto], config: LatencyConfig, batch: int = 1) -> list[Timing]:
+    """Latency of ONNX files, or what they would hold, in a loop, ms per run of ``batch`` images, in one interleaved
+    session.
 
     Raises:
         MeasuringError: the agent failed.
     """
     with scratch("latency") as folder:
         job = Job(folder, replace(config, batch=batch, rounds=max(config.rounds, FEW_ROUNDS)))
-        for index, path in enumerate(paths):
-            job.add(str(index), path)
+        for index, file in enumerate(files):
+            job.add(str(index), file)
         job.close()
         session = perform(job)
-    return [session.models[str(index)].hot for index in range(len(paths))]
+    return [session.models[str(index)].hot for index in range(len(files))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from frostnas.artifacts import (
     NetResult,
     NetSpec,
     ParetoRow,
+    Timing,
     TrainResult,
     csv_of,
     load_table,
@@ -32,6 +34,7 @@ from frostnas.engine import Recipe
 from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
+from frostnas.latency.pace import measure_beside
 from frostnas.latency.variations import vary
 from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.adaptation import adaptation_inputs, adapted
@@ -45,6 +48,7 @@ from frostnas.pipeline.target import check_table, difference
 from frostnas.pipeline.teacher import identity, speaking_of
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
 from frostnas.pipeline.views import to_search, to_train
+from frostnas.quant import Scheme
 from frostnas.report.plots import draw_block, draw_pareto, draw_training
 from frostnas.search import block as search_block
 from frostnas.search import net as search_net
@@ -130,20 +134,26 @@ def _train(session: Session, work: Work) -> TrainResult:
 
 def _export(session: Session, work: Work) -> ExportReport:
     trained, net = session.trained, session.trained_net()
-    time_files = partial(latency.measure_files, config=session.config.latency)
-    predicted_ms = _predicted_here(session, trained.net)
+    config, table = session.config, _table_of(session, trained.net)
     test = session.data_like(trained.images).test
-    return export.run(session.config, net, trained, test, work.folder, time_files, predicted_ms)
+
+    def time_files(paths: Sequence[Path]) -> tuple[Sequence[Timing], float | None]:
+        if table is None:
+            return latency.measure_files(paths, config.latency), None
+        return measure_beside(paths, config.latency, table, trained.net, Scheme.of(config.quant))
+
+    predicted_ms = table.predict_ms(trained.net) if table is not None else None
+    return export.run(config, net, trained, test, work.folder, time_files, predicted_ms)
 
 
-def _predicted_here(session: Session, net: NetSpec) -> float | None:
-    """What the table says of the exported network on the target; None where it was made otherwise."""
+def _table_of(session: Session, net: NetSpec) -> LatencyTable | None:
+    """The table, where it says what one INT8 image takes the network on the target."""
     if not session.table_path.exists():
         return None
     table = session.table
     of_one_int8_image = (table.protocol.precision, table.protocol.batch) == ("int8", 1)
     holds = of_one_int8_image and table.covers(net) and difference(table, session.config.latency) is None
-    return table.predict_ms(net) if holds else None
+    return table if holds else None
 
 
 def _table_input(session: Session) -> str:
