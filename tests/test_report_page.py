@@ -17,7 +17,7 @@ from frostnas.report.charts import figures
 from frostnas.report.comparison import settings_grid, summary_grid
 from frostnas.report.comparison_charts import comparison_figures
 from frostnas.report.drawing import Figure
-from frostnas.report.grids import RunSummary
+from frostnas.report.grids import RunSummary, artifact_grids
 from frostnas.report.network_chart import Part, parts_of
 from frostnas.report.page import comparison_page, page
 from frostnas.report.reported import Reported
@@ -78,6 +78,21 @@ def test_before_the_export_the_network_is_drawn_with_its_time_alone(made: Report
     assert figures(trained.run, trained.folder, made.inspection)["train"][-1].name == "network"
     texts = {row.get("text") for row in values_of(drawn(trained)["network"])}
     assert "20.0%" in texts and "expand" not in texts
+
+
+@pytest.mark.parametrize(
+    ("pace", "said"),
+    [
+        (None, "predicted 0.310 ms, measured"),
+        (1.05, "predicted 0.310 ms, measured"),
+        (2.0, "predicted 0.310 ms, 0.620 ms at the machine's pace now, measured"),
+        (0.5, "predicted 0.310 ms, 0.155 ms at the machine's pace now, measured"),
+    ],
+)
+def test_a_machine_of_another_pace_than_its_table_is_said(made: Reported, pace: float | None, said: str) -> None:
+    assert made.run.export is not None
+    (grid,) = artifact_grids(replace(made.run.export, pace=pace), Path("export.json"))
+    assert dict(grid.rows)["latency INT8"].startswith(said)
 
 
 def test_the_page_shows_mistakes_first_and_says_what_they_are(made: Reported) -> None:

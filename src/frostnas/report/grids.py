@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
 
 from frostnas.artifacts import (
     Artifact,
@@ -24,7 +23,7 @@ from frostnas.report.units import ms as _ms
 from frostnas.report.units import percent as _percent
 
 Rows = list[tuple[str, ...]]
-NOISE = 0.1  # of a pace
+NOISE = 0.1  # of a pace: what lies nearer to 1 is not said
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +149,9 @@ def _latency_text(export: ExportReport) -> str:
     measured = f"measured {_ms(export.int8.latency_ms_p50)}"
     if export.predicted_ms is None:
         return measured
-    now = f", {_ms(export.pace * export.predicted_ms)} at the machine's pace now" if _differs(export.pace) else ""
+    pace = export.pace or 1.0
+    now = f", {_ms(pace * export.predicted_ms)} at the machine's pace now" if abs(pace - 1) > NOISE else ""
     return f"predicted {_ms(export.predicted_ms)}{now}, {measured}"
-
-
-def _differs(pace: float | None) -> TypeGuard[float]:
-    """Whether the machine is as fast as when its table was measured, but for noise."""
-    return pace is not None and abs(pace - 1) > NOISE
 
 
 def artifact_grids(value: Artifact, path: Path) -> list[Grid]:
