@@ -292,12 +292,15 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help="measure latency of what there is")
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
+    ways = {TORCH: by_torch, OURS: by_frostnas, DEFAULT: by_default}
+    names = {f"{way}-{size}-{seed}" for way in ways for size in given.sizes for seed in range(given.seeds)}
+    if unknown := set(given.cells or ()) - names:  # a KEY=VALUE behind them is taken for one
+        parser.error(f"--cells: there is no {min(unknown)}")
     given.out.mkdir(parents=True, exist_ok=True)
     out = given.out.resolve()
     place = Place(out, given.weights.resolve(), tuple(given.words), given.epochs, Recipe(lr=given.peer_lr))
     halve(given.photos, place.photos)
     file, times = out / "cells.json", out / "latency.json"
-    ways = {TORCH: by_torch, OURS: by_frostnas, DEFAULT: by_default}
     for seed in range(given.seeds):
         for size in given.sizes:
             for way, run in ways.items():
