@@ -293,25 +293,26 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args()
     ways = {TORCH: by_torch, OURS: by_frostnas, DEFAULT: by_default}
-    names = {f"{way}-{size}-{seed}" for way in ways for size in given.sizes for seed in range(given.seeds)}
-    if unknown := set(given.cells or ()) - names:  # a KEY=VALUE behind them is taken for one
+    wanted = {
+        f"{way}-{size}-{seed}": (run, size, seed)
+        for seed in range(given.seeds)
+        for size in given.sizes
+        for way, run in ways.items()
+    }
+    if unknown := set(given.cells or ()) - set(wanted):  # a KEY=VALUE behind them is taken for one
         parser.error(f"--cells: there is no {min(unknown)}")
     given.out.mkdir(parents=True, exist_ok=True)
     out = given.out.resolve()
     place = Place(out, given.weights.resolve(), tuple(given.words), given.epochs, Recipe(lr=given.peer_lr))
     halve(given.photos, place.photos)
     file, times = out / "cells.json", out / "latency.json"
-    for seed in range(given.seeds):
-        for size in given.sizes:
-            for way, run in ways.items():
-                name = f"{way}-{size}-{seed}"
-                done = read(file)
-                if name in done or (given.cells and name not in given.cells):
-                    continue
-                cell = run(place, name, size, seed)
-                done = read(file) | {name: cell}  # another process may have finished one
-                write_atomic(file, json.dumps([asdict(one) for one in done.values()], indent=1).encode())
-                print(f"{cell}, load {os.getloadavg()[0]:.1f}", flush=True)
+    for name, (run, size, seed) in wanted.items():
+        if name in read(file) or (given.cells and name not in given.cells):
+            continue
+        cell = run(place, name, size, seed)
+        done = read(file) | {name: cell}  # another process may have finished one
+        write_atomic(file, json.dumps([asdict(one) for one in done.values()], indent=1).encode())
+        print(f"{cell}, load {os.getloadavg()[0]:.1f}", flush=True)
     cells = read(file)
     if given.measure:
         write_atomic(times, json.dumps(measured(place, cells), indent=1).encode())
