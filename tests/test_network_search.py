@@ -14,18 +14,20 @@ import torch
 from frostnas.artifacts import BlockSpec, LatencyTable
 from frostnas.config import BudgetConfig, NetworkSpaceConfig
 from frostnas.data import Splits, load
-from frostnas.engine import Workspace, seed_all, weights_digest
+from frostnas.engine import Recipe, Workspace, seed_all, weights_digest
 from frostnas.errors import InputError
 from frostnas.nets import Net, count
 from frostnas.quant import ConvBN, QuantState, Scheme, set_state
 from frostnas.search import net
 from frostnas.search.net.decisions import Decisions, Expectation
+from frostnas.search.net.policy import UniformPaths
 from frostnas.search.net.resources import ResourceCounter
 from frostnas.search.net.scoring import Score, Scorer
 from frostnas.search.net.stage import Goal, Job, search
 from frostnas.search.net.strategies import Scored, Strategy, best_of, evolution, likeliest, random_search, reinforce
 from frostnas.search.net.supernet import Supernet
 from frostnas.search.net.task import make_task
+from frostnas.search.net.training import SupernetTrainer
 from frostnas.search.spaces.arch import Arch, parse_arch
 from frostnas.search.spaces.network import NetworkSpace
 from frostnas.search.spaces.skeleton import from_scratch
@@ -72,6 +74,17 @@ def test_a_step_keeps_the_activations_of_one_path(data: Splits) -> None:
         set_state(model, QuantState.FAKE)
     path, single = saved_bytes(lambda: supernet(pixels, arch)), saved_bytes(lambda: alone(pixels))
     assert path <= 1.01 * single
+
+
+def test_fake_quantized_epochs_of_a_supernet_have_a_rate_of_their_own() -> None:
+    config = tiny_config("search_net.qat_lr=0.1", "search_net.optim.schedule=constant", "search_net.optim.lr=0.5")
+    supernet = Supernet(space_of(config), Scheme())
+    trainer = SupernetTrainer(supernet, UniformPaths(supernet.space, 0), Recipe.of(config, "search_net"), 1)
+    rates = []
+    for _ in range(trainer.recipe.total_epochs):
+        rates.append(trainer.set_lr())
+        trainer.progress.next_epoch()
+    assert rates == pytest.approx([0.5, 0.05, 0.05])
 
 
 def test_ghosts_cannot_share_weights() -> None:

@@ -228,6 +228,8 @@ class SearchNetConfig:
     """StatAssist: sampled paths in floating point."""
     epochs: int = bounded(40, 1)
     """Fake-quantized epochs of the supernet."""
+    qat_lr: float = bounded(1.0, 0, 1)
+    """Learning rate that fake-quantized epochs begin with, those of the finals too, as a share of `optim.lr`."""
     sandwich: int = bounded(0, 0, 16)
     """All but `gradient`: random networks that each step trains beside the largest; 0 for one random network alone."""
     near: float = bounded(0.0, 0, 1)

@@ -60,6 +60,8 @@ class Recipe:
         one = getattr(config, key)
         recipe = cls(key, config.seed, one.batch_size, one.float_epochs, one.epochs, one.optim, config.quant)
         recipe = replace(recipe, micro_batches=one.micro_batches)
+        if key != "search_block":
+            recipe = replace(recipe, qat_lr=one.qat_lr)
         if key != "train":
             return recipe
         train = config.train
@@ -68,7 +70,6 @@ class Recipe:
             frozen_epochs=train.frozen_epochs,
             head_epochs=train.head_epochs,
             trunk_lr=train.trunk_lr,
-            qat_lr=train.qat_lr,
         )
 
     def check_shares(self, world: World) -> None:
