@@ -17,7 +17,7 @@ START = "2026-01-01 10:00:00,000 INFO frostnas: train: started"
 
 def run_dir(folder: Path, *log: str, done: int = 3, epochs: int = 0) -> Path:
     """A run whose first ``done`` stages are done, and whose training has ended ``epochs`` epochs."""
-    for step in STEPS[:done]:
+    for step in [step for step in STEPS if step.asked][:done]:
         (folder / step.artifact).write_text("{}")
     (folder / "config.yaml").write_text(to_yaml(Config()))
     (folder / "frostnas.log").write_text("\n".join(log) + "\n")
@@ -33,13 +33,25 @@ def look(folder: Path) -> dict[str, StepStatus]:
 def test_its_stages_are_those_of_the_chain() -> None:
     from frostnas.pipeline import CHAIN
 
-    assert [(step.command, step.artifact) for step in STEPS] == [(stage.name, stage.artifact) for stage in CHAIN]
+    own = [(step.command, step.artifact) for step in STEPS if step.asked]
+    assert own == [(stage.name, stage.artifact) for stage in CHAIN]
 
 
 def test_between_two_stages_the_next_one_is_named_with_its_command(tmp_path: Path) -> None:
     found = look(run_dir(tmp_path))
     assert [one.state for one in found.values()] == ["done", "done", "done", "next", "later"]
     assert found["train"].said == f"frostnas train run_dir={tmp_path}"
+
+
+def test_a_parent_that_is_trained_within_a_search_is_shown_once_that_has_begun(tmp_path: Path) -> None:
+    starts = [START.replace("train", name) for name in ("search-net", "train-parent")]
+    folder = run_dir(tmp_path, *starts, done=2)
+    with FileLock(folder / ".lock"):
+        assert look(folder)["train-parent"].state == "running"
+    (folder / "parent").mkdir()
+    (folder / "parent" / "train.json").write_text("{}")
+    (folder / "frostnas.log").write_text("")
+    assert [one.state for one in look(folder).values()] == ["done", "done", "done", "next", "later", "later"]
 
 
 def test_a_stage_under_way_counts_its_epochs_and_says_how_long_it_may_take(tmp_path: Path) -> None:

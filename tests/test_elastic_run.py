@@ -41,7 +41,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_parent_and_sizes_become_a_file_that_says_its_size(weights: Path, tmp_path: Path) -> None:
     config = config_of(tmp_path, f"parent.net={NAME}", f"parent.weights={weights}", "parent.image_size=32")
-    assert [stage.name for stage in needed(config)] == ["profile-latency", "search-net", "train", "export"]
+    assert [stage.name for stage in needed(config)] == [
+        "profile-latency",
+        "train-parent",
+        "search-net",
+        "train",
+        "export",
+    ]
     with Workspace.open(tmp_path, quiet=True) as workspace:
         run_chain(Session(config, workspace))
     net = load(tmp_path / "net.json", NetResult).value

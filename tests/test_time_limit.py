@@ -16,13 +16,13 @@ from frostnas.data.streamed import StreamedImages
 from frostnas.engine import Workspace
 from frostnas.errors import USABLE, InputError
 from frostnas.nets import zoo_names
-from frostnas.pipeline import LADDER, Session
+from frostnas.pipeline import LADDER, Session, costs
 from frostnas.pipeline.chain import begin_plan
-from frostnas.pipeline.costs import Measured
+from frostnas.pipeline.costs import TRAIN_FAKE, TRAIN_FLOAT, Measured, Step
 from frostnas.pipeline.early import NAMES, say_what_stands, usable
 from frostnas.pipeline.planning import PLAN, Planned
 from frostnas.pipeline.probe import near_budget
-from frostnas.pipeline.stages import EXPORTING, PROFILE, TRAINING
+from frostnas.pipeline.stages import EXPORTING, PARENT, PROFILE, TRAINING
 from frostnas.search.net.resources import ResourceCounter
 from tests.in_process import SHORT, done, write_photos
 from tests.made_run import make_run
@@ -80,6 +80,20 @@ def test_settings_of_a_begun_stage_are_taken_up_again_and_those_for_another_conf
         assert other.left() == ["profile-latency", "train"]
     stored = read_stored(tmp_path / "config.yaml", Config)
     assert stored.train.epochs == 7 and stored.time_limit is None
+
+
+@pytest.mark.parametrize(("taken_s", "times"), [(50.0, 1.0), (100.0, 1.0), (150.0, 1.5)])
+def test_what_is_left_takes_as_much_longer_as_the_parent_did(tmp_path: Path, taken_s: float, times: float) -> None:
+    words = ["time_limit=10h", f"run_dir={tmp_path}"]
+    with Workspace.open(tmp_path, quiet=True) as workspace:
+        planned = Planned(Session(compose_config(words), workspace), [PARENT, TRAINING])
+        planned.measured = found = Measured(1000, steps={TRAIN_FLOAT: Step(1.0), TRAIN_FAKE: Step(2.0)})
+        planned.plan = Plan(36000.0, (StagePlan("train-parent", {}, 100.0, 0, planned.basis("train-parent")),))
+        planned.begin("train-parent")
+        planned.end("train-parent", taken_s)
+        planned.make()
+        row = planned.row("train")
+        assert row is not None and row.seconds == times * costs.seconds(found, "train", planned.given)
 
 
 def test_images_beyond_half_of_the_memory_limit_are_streamed(tmp_path: Path) -> None:

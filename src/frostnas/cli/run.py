@@ -24,7 +24,7 @@ from frostnas.pipeline.functions import opened, summary
 from frostnas.pipeline.ladder import LADDER, plan_ladder
 from frostnas.pipeline.planning import PLAN
 from frostnas.pipeline.source import with_normalisation
-from frostnas.pipeline.stages import SEARCH_NET
+from frostnas.pipeline.stages import SEARCH_NET, with_parent
 from frostnas.readable import readable
 from frostnas.report.grids import artifact_grids, run_grid
 from frostnas.report.plan_grid import plan_grid
@@ -57,7 +57,7 @@ def show_plan(name: str, config: Config, console: Console) -> Outcome:
 
 
 def _plan(session: Session, name: str) -> Plan:
-    stages = needed(session.config) if name == "run" else [STAGES[name]]
+    stages = needed(session.config) if name == "run" else with_parent(session.config, [STAGES[name]])
     planned = planned_of(session, stages)
     if name == "run" and SEARCH_NET in stages:
         plan_first(planned)

@@ -32,11 +32,14 @@ class Step:
     artifact: str
     epochs: type[SearchNetConfig] | type[TrainConfig] | None = None
     """The config of the epochs that it writes to `metrics/<command>.csv` one by one; None if it does not."""
+    asked: bool = True
+    """Whether a person gives the command; what is done within another is shown once it has begun."""
 
 
 STEPS = (
     Step("search-block", "block.json"),
     Step("profile-latency", "latency.json"),
+    Step("train-parent", "parent/train.json", asked=False),
     Step("search-net", "net.json", SearchNetConfig),
     Step("train", "train.json", TrainConfig),
     Step("export", "export.json"),
@@ -99,6 +102,8 @@ def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
             found.append(_current(folder, step, journal, locked))
         elif (folder / step.artifact).is_file():
             found.append(StepStatus(step.command, "done"))
+        elif not step.asked:
+            continue
         elif all(one.state == "done" for one in found):
             found.append(StepStatus(step.command, "next", said=f"frostnas {step.command} run_dir={folder}"))
         else:

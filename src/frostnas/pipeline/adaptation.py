@@ -20,31 +20,20 @@ from frostnas.quant import QuantState, set_state
 from frostnas.search.net.ordering import sort_channels
 
 
-def adapted(session: Session, training: Stage[TrainResult], *, force: bool = False) -> tuple[Net | None, Lesson | None]:
+def adapted(session: Session, training: Stage[TrainResult]) -> tuple[Net | None, Lesson | None]:
     """The parent as the supernet starts from it, on the CPU, and what the supernet learns besides the labels.
 
-    With `parent.epochs` the parent is first trained on the run's images, at its own size, as a run of its own in the
-    folder `parent`. With `parent.teaches` it is the teacher, unless `search_net.distill` names another.
+    With `parent.teaches` it is the teacher, unless `search_net.distill` names another.
 
     Args:
-        training: the stage that trains a network.
-        force: as of a stage.
-
-    Raises:
-        InputError: the parent is to be trained, and there are several processes.
+        training: the stage that trains the parent, where `parent.epochs` asks for that.
     """
     parent, images = session.parent, session.data.format
     if parent is None:
         return None, session.lesson
     if session.config.parent.epochs:
-        if launched().size > 1:  # the others would read the weights before the first has written them
-            raise InputError(
-                f"parent.epochs={session.config.parent.epochs}: expected 0 with several processes; train the parent "
-                "first, and give its run as parent.net"
-            )
-        below = _below(session, parent)
-        trained = training.run(below, force=force)
-        net, knows = load_net(below.path(WEIGHTS), trained), True
+        trained = training.run(session)
+        net, knows = load_net(training.path(session).with_name(WEIGHTS), trained), True
     else:
         scheme = Recipe.of(session.config, "search_net").scheme
         net, knows = parent.live(len(images.classes), session.parent_size, scheme)
@@ -76,8 +65,19 @@ def adaptation_inputs(session: Session) -> dict[str, str]:
     return found
 
 
-def _below(session: Session, parent: Parent) -> Session:
-    config = session.config
+def of_parent(session: Session) -> Session:
+    """A run of its own in the folder `parent`: its training on the run's images, at its own size.
+
+    Raises:
+        InputError: there are several processes.
+    """
+    config, parent = session.config, session.parent
+    assert parent is not None
+    if launched().size > 1:  # the others would read the weights before the first has written them
+        raise InputError(
+            f"parent.epochs={config.parent.epochs}: expected 0 with several processes; train the parent first, and "
+            "give its run as parent.net"
+        )
     own = replace(
         config,
         data=replace(config.data, image_size=session.parent_size),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from frostnas.artifacts import Artifact, sha256_of_value, write_atomic
 from frostnas.config import Config
@@ -20,7 +20,7 @@ from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.size_choice import choose_sizes
 from frostnas.pipeline.stage import Stage
-from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING
+from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING, with_parent
 from frostnas.report.plan_grid import plan_grid
 from frostnas.report.tables import view
 
@@ -38,7 +38,7 @@ def needed(config: Config) -> tuple[Stage[Any], ...]:
         PROFILE: config.table is not None or config.net is not None,
         SEARCH_NET: config.net is not None,
     }
-    return tuple(stage for stage in CHAIN if not given.get(stage))
+    return with_parent(config, (stage for stage in CHAIN if not given.get(stage)))
 
 
 def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
@@ -126,17 +126,20 @@ def begin_plan(session: Session, stages: Sequence[Stage[Any]], *, force: bool = 
 
 
 def run_one(session: Session, stage: Stage[T], *, force: bool = False) -> T:
-    """What a stage made, alone, within `time_limit` if there is one; processes of torchrun are connected throughout."""
+    """What a stage made, alone but for the parent that it cuts, within `time_limit` if there is one; processes of
+    torchrun are connected throughout."""
     with joined(session.device, session.workspace.peer_timeout_s):
-        value: T = run_planned(session, begin_plan(session, [stage], force=force), stage, force=force)
-    return value
+        stages = with_parent(session.config, [stage])
+        planned = begin_plan(session, stages, force=force)
+        *_, value = (run_planned(session, planned, one, force=force) for one in stages)
+    return cast(T, value)
 
 
 def run_planned(session: Session, planned: Planned | None, stage: Stage[Any], *, force: bool) -> Any:
     """What a stage made, with the settings that fit the time that is left; None where the plan leaves it out."""
     if planned is None:
         return stage.run(session, force=force)
-    workspace, began = session.workspace, session.path(stage.artifact).exists() and not force
+    workspace, began = session.workspace, stage.path(session).exists() and not force
     if stage.name in planned.left():
         planned.make(session.net if stage is TRAINING else None)
     if not planned.begin(stage.name):

@@ -91,6 +91,8 @@ def seconds(measured: Measured, stage: str, config: Config) -> float:
             return _search_block(measured, config)
         case plan.PROFILE:
             return _profile(measured, config)
+        case plan.PARENT:
+            return _parent(measured, config)
         case plan.SEARCH_NET:
             return _search_net(measured, config)
         case plan.TRAIN:
@@ -141,18 +143,19 @@ def _profile(measured: Measured, config: Config) -> float:
     return models * _model(measured, config) + AGENT_S
 
 
+def _parent(measured: Measured, config: Config) -> float:
+    size = config.train.batch_size
+    per_epoch = _count(measured, size) * _step(measured, PARENT, size)
+    return config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
+
+
 def _search_net(measured: Measured, config: Config) -> float:
     search, size = config.search_net, config.search_net.batch_size
     trained = search.float_epochs * _step(measured, NET_FLOAT, size) + search.epochs * _step(measured, NET_FAKE, size)
     networks = -(-evaluations(search) * (1 + len(config.budget.others)) // measured.processes)
-    adapting = 0.0
-    if config.parent.net is not None:
-        batch = config.train.batch_size
-        per_epoch = _count(measured, batch) * _step(measured, PARENT, batch)
-        adapting = config.parent.epochs * (per_epoch + _piece(measured, PARENT_LOOK))
     scored = networks * measured.scored * _piece(measured, NET_SCORE)
     scored += min(search.distill.views, search.float_epochs + search.epochs) * _piece(measured, NET_VIEW)
-    return _count(measured, size) * measured.stepped * trained + scored + adapting + _finals(measured, config)
+    return _count(measured, size) * measured.stepped * trained + scored + _finals(measured, config)
 
 
 def _finals(measured: Measured, config: Config) -> float:

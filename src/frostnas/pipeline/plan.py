@@ -14,8 +14,8 @@ from frostnas.config import Config, OptimizerName
 from frostnas.config.identity import part
 from frostnas.report.units import roughly
 
-SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT = "search-block", "profile-latency", "search-net", "train", "export"
-STAGES = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAIN, EXPORT)
+SEARCH_BLOCK, PROFILE, PARENT, SEARCH_NET = "search-block", "profile-latency", "train-parent", "search-net"
+TRAIN, EXPORT = "train", "export"
 GROUPS = {SEARCH_BLOCK: "search_block", PROFILE: "latency", SEARCH_NET: "search_net", TRAIN: "train"}
 """Stage -> config group of the settings that a plan chooses."""
 SHARING = ("ladder",)

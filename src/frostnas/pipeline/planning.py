@@ -40,6 +40,7 @@ class Planned:
         self.plan = replace(kept, limit_s=limit_s) if kept else Plan(limit_s, ())
         self.first_config = self.given
         self.measured: Measured | None = None
+        self.pace = 1.0  # of the machine: what a step takes by now, beside what was measured
 
     def _kept(self) -> Plan | None:
         path = self.session.path(PLAN)
@@ -62,6 +63,8 @@ class Planned:
     def make(self, net: NetSpec | None = None) -> Plan:
         """Fit what is still to come into the time and the memory that are left; what it takes is measured once.
 
+        A parent's training that took longer than planned says how much slower the machine has become.
+
         Args:
             net: what will be trained, where it is known; then that is measured anew.
         """
@@ -69,7 +72,7 @@ class Planned:
         if not open_:
             return self.plan
         if self.measured is None or net is not None:
-            self.measured = measure(self.session, open_, net, launched())
+            self.measured, self.pace = measure(self.session, open_, net, launched()), 1.0
         measured = near_budget(self.session, self.measured) if plan.SEARCH_NET in open_ else self.measured
         self.plan = said_by_first(self._made(measured, open_))
         return self.plan
@@ -84,20 +87,22 @@ class Planned:
             rows[name] = StagePlan(name, settings, taken, peak, self.basis(name))
         others = [one for one in self.plan.stages if one.name not in self.stages]
         stages = (*others, *(rows[name] for name in self.stages if name in rows))
-        left_out = plan.left_out(self.given, fitted, partial(costs.seconds, measured))
+        left_out = plan.left_out(self.given, fitted, partial(self._seconds, measured))
         return replace(self.plan, stages=stages, left_out=left_out, fits=fitted.fits)
 
     def _fitted(self, measured: Measured, open_: Sequence[str]) -> plan.Fit:
         """The most that ends in time, with larger batches where that is less than the config says."""
         before_s = sum(one.seconds for one in self.plan.stages if one.name not in self.stages and not one.begun)
         time_s = (self.clock.left_s - before_s) * USED
-
-        seconds = partial(costs.seconds, measured)
+        seconds = partial(self._seconds, measured)
         config: Config | None = self.given
         while config is not None:
             fitted = plan.fit(self._within_memory(config, measured, open_), open_, seconds, time_s)
             config = None if fitted.complete else plan.larger_batches(config, open_, seconds, measured.images)
         return fitted
+
+    def _seconds(self, measured: Measured, stage: str, config: Config) -> float:
+        return self.pace * costs.seconds(measured, stage, config)
 
     def _later_begun(self) -> bool:
         """Whether a stage has begun with a published block."""
@@ -152,6 +157,8 @@ class Planned:
         """Note how long a stage took."""
         row = self.row(stage)
         assert row is not None
+        if stage == plan.PARENT:
+            self.pace = max(1.0, seconds / row.seconds)
         self.note(replace(row, taken_s=seconds))
 
     def row(self, stage: str) -> StagePlan | None:

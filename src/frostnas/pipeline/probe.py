@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -28,6 +27,7 @@ from frostnas.pipeline import costs, plan
 from frostnas.pipeline.adaptation import lesson_by
 from frostnas.pipeline.clock import seconds_of
 from frostnas.pipeline.costs import Measured, Step
+from frostnas.pipeline.parent import Parent
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.trained import TRAIN
 from frostnas.pipeline.views import to_search, to_train
@@ -75,6 +75,8 @@ def measure(
             if plan.SEARCH_NET in stages:
                 found = _search_net(session, found, space, world)
             net = net or _middle(space)
+        if plan.PARENT in stages:
+            found = _parent(session, found, world)
         if {plan.SEARCH_BLOCK, plan.PROFILE} & set(stages):
             found = _with(found, {}, {costs.MODEL: _model(config, images.image_size)})
         if plan.TRAIN in stages or plan.EXPORT in stages:
@@ -197,7 +199,7 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace, world: W
     recipe = replace(Recipe.of(session.config, "search_net"), float_epochs=1, epochs=1)
     val, times = _share(session.data.val)
     data, search = replace(session.data_to_search, val=val), session.config.search_net
-    found, lesson = _parent(session, found, world)
+    lesson = _lesson(session)
     if isinstance(to_search(data, lesson, session.config)[0].train, Views):
         assert lesson is not None
         found = _with(found, {}, {costs.NET_VIEW: _view_s(data.train, lesson.teacher, recipe.batch_size)})
@@ -229,27 +231,35 @@ def _search_net(session: Session, found: Measured, space: NetworkSpace, world: W
     return _with(found, steps, {costs.NET_SCORE: share * (least + (whole - least) * times)})
 
 
-def _parent(session: Session, found: Measured, world: World) -> tuple[Measured, Lesson | None]:
-    """Its training on the images, and what it, still untrained, or another one teaches."""
-    config, parent, lesson = session.config, session.parent, session.lesson
-    if parent is None:
-        return found, lesson
-    images = session.data.format
-    recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=0, frozen_epochs=0)
-    net, knows = parent.live(len(images.classes), session.parent_size, recipe.scheme)
+def _lesson(session: Session) -> Lesson | None:
+    """What the parent, trained or not, or another network teaches the supernet."""
+    parent, given = session.parent, session.config.parent
+    if parent is None or session.lesson is not None or not given.teaches:
+        return session.lesson
+    net, knows = _live(session, parent)
+    return lesson_by(session, parent, net) if knows or given.epochs else None
+
+
+def _live(session: Session, parent: Parent) -> tuple[Net, bool]:
+    scheme = Recipe.of(session.config, "train").scheme
+    net, knows = parent.live(len(session.data.format.classes), session.parent_size, scheme)
     set_state(net, QuantState.FLOAT)
-    net = net.to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if lesson is None and config.parent.teaches and (knows or config.parent.epochs):
-        lesson = lesson_by(session, parent, deepcopy(net))
-    if not config.parent.epochs:
-        return found, lesson
-    trainer = Trainer(net, recipe, config.train, 10**6, len(images.classes), world, size=session.parent_size)
+    return net.to(session.device, memory_format=torch.channels_last), knows  # type: ignore[call-overload]
+
+
+def _parent(session: Session, found: Measured, world: World) -> Measured:
+    """Its training on the images."""
+    config, classes = session.config, len(session.data.format.classes)
+    assert session.parent is not None
+    recipe = replace(Recipe.of(config, "train"), head_epochs=0, float_epochs=1, epochs=0, frozen_epochs=0)
+    net, _ = _live(session, session.parent)
+    trainer = Trainer(net, recipe, config.train, 10**6, classes, world, size=session.parent_size)
     trainer.begin_epoch()
     train = session.data_of_parent.train
     step = _step(train, recipe.batch_size, lambda batch: trainer.step(*batch), train.side, world)
     val, times = _share(session.data_of_parent.val)
     look = seconds_of(lambda: evaluate(trainer.evaluated, val)) * times
-    return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look}), lesson
+    return _with(found, {costs.PARENT: step}, {costs.PARENT_LOOK: look})
 
 
 class _Given(NothingLearnt):

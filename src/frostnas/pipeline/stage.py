@@ -69,6 +69,12 @@ class Stage(Generic[T]):
     """Metrics that it writes meanwhile."""
     beside: tuple[str, ...] = ()
     """Config keys and inputs of what is added to the result without changing it: the saved work stays good."""
+    below: Callable[[Session], Session] | None = None
+    """The run that it works in, where that is not the session's own."""
+
+    def path(self, session: Session) -> Path:
+        """Its artifact."""
+        return (self.below(session) if self.below else session).path(self.artifact)
 
     def settings(self, config: Config) -> dict[str, object]:
         """The part of the config that the result depends on."""
@@ -109,6 +115,7 @@ class Stage(Generic[T]):
         Raises:
             InputError: there is a result, or unfinished work, of something else.
         """
+        session = self.below(session) if self.below else session
         workspace, wanted = session.workspace, self.provenance(session)
         begun = self._begun(session)
         other = changes(without(begun.provenance, self.beside), without(wanted, self.beside)) if begun else []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from frostnas.artifacts import (
     write_atomic,
     write_rows,
 )
-from frostnas.config import DistillConfig
+from frostnas.config import Config, DistillConfig
 from frostnas.deploy import export
 from frostnas.engine import Recipe
 from frostnas.errors import InputError
@@ -37,7 +38,7 @@ from frostnas.latency.nets import measure_nets
 from frostnas.latency.pace import measure_beside
 from frostnas.latency.variations import vary
 from frostnas.nets.state_files import weights_file
-from frostnas.pipeline.adaptation import adaptation_inputs, adapted
+from frostnas.pipeline.adaptation import adaptation_inputs, adapted, of_parent
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
 from frostnas.pipeline.peak import say_peak
 from frostnas.pipeline.session import EXPORT, NET_WEIGHTS, PARETO, ROWS, Session
@@ -87,7 +88,7 @@ def _search_net(session: Session, work: Work) -> NetResult:
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
     named = baseline_specs(session)
-    parent, lesson = adapted(session, TRAINING, force=work.forced)
+    parent, lesson = adapted(session, PARENT)
     if parent is not None or len(session.sizes) > 1:
         say_peak(session, lesson)
     data, lesson = to_search(session.data_to_search, lesson, session.config)
@@ -268,4 +269,12 @@ TRAINING = Stage(
     figures=("metrics/train.csv", "metrics/ranges.csv"),
 )
 EXPORTING = Stage("export", EXPORT, ExportReport, ("export", "latency"), _exported, _export)
+PARENT = replace(TRAINING, name="train-parent", below=of_parent)
 CHAIN: tuple[Stage[Any], ...] = (SEARCH_BLOCK, PROFILE, SEARCH_NET, TRAINING, EXPORTING)
+
+
+def with_parent(config: Config, stages: Iterable[Stage[Any]]) -> tuple[Stage[Any], ...]:
+    """``stages`` with the training of the parent, where it is to be trained, before the search that cuts it."""
+    trained = config.parent.net is not None and config.parent.epochs > 0
+    pairs = ((PARENT, stage) if trained and stage is SEARCH_NET else (stage,) for stage in stages)
+    return tuple(chain.from_iterable(pairs))
