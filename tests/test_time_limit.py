@@ -82,18 +82,21 @@ def test_settings_of_a_begun_stage_are_taken_up_again_and_those_for_another_conf
     assert stored.train.epochs == 7 and stored.time_limit is None
 
 
-@pytest.mark.parametrize(("taken_s", "times"), [(50.0, 1.0), (100.0, 1.0), (150.0, 1.5)])
-def test_what_is_left_takes_as_much_longer_as_the_parent_did(tmp_path: Path, taken_s: float, times: float) -> None:
+@pytest.mark.parametrize(("begun", "times"), [(False, 1.5), (True, 1.0)])
+def test_what_is_left_takes_as_many_times_longer_as_the_parent_unless_that_had_begun_before(
+    tmp_path: Path, begun: bool, times: float
+) -> None:
     words = ["time_limit=10h", f"run_dir={tmp_path}"]
     with Workspace.open(tmp_path, quiet=True) as workspace:
         planned = Planned(Session(compose_config(words), workspace), [PARENT, TRAINING])
         planned.measured = found = Measured(1000, steps={TRAIN_FLOAT: Step(1.0), TRAIN_FAKE: Step(2.0)})
-        planned.plan = Plan(36000.0, (StagePlan("train-parent", {}, 100.0, 0, planned.basis("train-parent")),))
+        row = StagePlan("train-parent", {}, 100.0, 0, planned.basis("train-parent"), begun=begun)
+        planned.plan = Plan(36000.0, (row,))
         planned.begin("train-parent")
-        planned.end("train-parent", taken_s)
+        planned.end("train-parent", 150.0)
         planned.make()
-        row = planned.row("train")
-        assert row is not None and row.seconds == times * costs.seconds(found, "train", planned.given)
+        left = planned.row("train")
+        assert left is not None and left.seconds == times * costs.seconds(found, "train", planned.given)
 
 
 def test_images_beyond_half_of_the_memory_limit_are_streamed(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Planned:
         self.plan = replace(kept, limit_s=limit_s) if kept else Plan(limit_s, ())
         self.first_config = self.given
         self.measured: Measured | None = None
-        self.pace = 1.0  # of the machine: what a step takes by now, beside what was measured
+        self.pace = 1.0  # what a step takes by now, beside what was measured
+        self.whole = False  # the stage under way was begun by this process, so that its time is all of it
 
     def _kept(self) -> Plan | None:
         path = self.session.path(PLAN)
@@ -63,7 +64,7 @@ class Planned:
     def make(self, net: NetSpec | None = None) -> Plan:
         """Fit what is still to come into the time and the memory that are left; what it takes is measured once.
 
-        A parent's training that took longer than planned says how much slower the machine has become.
+        How long a parent's training took, beside what was planned, says how fast the machine is by now.
 
         Args:
             net: what will be trained, where it is known; then that is measured anew.
@@ -149,6 +150,7 @@ class Planned:
         row = self.row(stage)
         if row is None:
             return False
+        self.whole = not row.begun
         self.session.config = plan.with_settings(self.session.config, row.settings)
         self.note(replace(row, begun=True))
         return True
@@ -157,8 +159,8 @@ class Planned:
         """Note how long a stage took."""
         row = self.row(stage)
         assert row is not None
-        if stage == plan.PARENT:
-            self.pace = max(1.0, seconds / row.seconds)
+        if stage == plan.PARENT and self.whole:
+            self.pace = seconds / row.seconds
         self.note(replace(row, taken_s=seconds))
 
     def row(self, stage: str) -> StagePlan | None:
