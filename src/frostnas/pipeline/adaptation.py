@@ -86,7 +86,10 @@ def of_parent(session: Session) -> Session:
         space=replace(config.space, resolutions=[]),
         train=_recipe(config, parent),
     )
-    return session.below(FOLDER, own, parent.spec)
+    made = session.below(FOLDER, own, parent.spec)
+    if made.config.data == own.data:  # else its weights want another normalisation
+        made.data = session.data_of_parent  # read once for all who ask for this run
+    return made
 
 
 def _recipe(config: Config, parent: Parent) -> TrainConfig:
