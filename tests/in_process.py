@@ -69,13 +69,21 @@ def write_net(path: Path) -> Path:
     return path
 
 
+def lines(path: Path) -> int:
+    """How many it has; none where it is not there, which may be so at any moment of a stage that begins anew."""
+    try:
+        return path.read_text().count("\n")
+    except FileNotFoundError:
+        return 0
+
+
 def interrupted(metrics: Path, rows: int, *words: object) -> None:
-    """A command that gets a SIGINT as soon as ``metrics`` has so many rows."""
+    """A command that gets a SIGINT as soon as ``metrics`` has more rows than that."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.is_set():
-            if metrics.is_file() and metrics.read_text().count("\n") > rows:
+            if lines(metrics) > rows:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
             time.sleep(0.002)
