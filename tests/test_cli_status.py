@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from frostnas.cli.status import STEPS, StepStatus, duration, status
-from frostnas.config import Config
+from frostnas.config import Config, ParentConfig
 from frostnas.config.compose import to_yaml
 from frostnas.errors import InputError
 
@@ -46,12 +46,32 @@ def test_between_two_stages_the_next_one_is_named_with_its_command(tmp_path: Pat
 def test_a_parent_that_is_trained_within_a_search_is_shown_once_that_has_begun(tmp_path: Path) -> None:
     starts = [START.replace("train", name) for name in ("search-net", "train-parent")]
     folder = run_dir(tmp_path, *starts, done=2)
+    (folder / "latency.json").unlink()  # given by `table=`, so that it is not to come
     with FileLock(folder / ".lock"):
-        assert look(folder)["train-parent"].state == "running"
-    (folder / "parent").mkdir()
+        assert [one.state for one in look(folder).values()] == ["done", "running", "later", "later", "later"]
+        (folder / "parent" / "metrics").mkdir(parents=True)
+        (folder / "parent" / "metrics" / "train.csv").write_text("epoch,lr\n1,0.1\n2,0.1\n")
+        (folder / "config.yaml").write_text(to_yaml(Config(parent=ParentConfig(epochs=9))))
+        parent = look(folder)["train-parent"]
+        assert parent.epochs == "2 of 9" and parent.seconds_left is not None
     (folder / "parent" / "train.json").write_text("{}")
     (folder / "frostnas.log").write_text("")
-    assert [one.state for one in look(folder).values()] == ["done", "done", "done", "next", "later", "later"]
+    assert [one.state for one in look(folder).values()] == ["done", "next", "done", "later", "later", "later"]
+
+
+def test_what_the_config_gives_is_not_to_come(tmp_path: Path) -> None:
+    folder = run_dir(tmp_path, done=0)
+    (folder / "frostnas.log").write_text("")
+    (folder / "config.yaml").write_text(to_yaml(Config(parent=ParentConfig(net="runs/one"), table="latency.json")))
+    assert [(name, one.state) for name, one in look(folder).items()] == [
+        ("search-net", "next"),
+        ("train", "later"),
+        ("export", "later"),
+    ]
+    (folder / "config.yaml").write_text(to_yaml(Config(net="runs/one/front/2")))
+    assert list(look(folder)) == ["train", "export"]
+    (folder / "latency.json").write_text("{}")  # of an earlier command
+    assert look(folder)["profile-latency"].state == "done"
 
 
 def test_a_stage_under_way_counts_its_epochs_and_says_how_long_it_may_take(tmp_path: Path) -> None:

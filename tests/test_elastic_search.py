@@ -141,6 +141,24 @@ def test_a_killed_search_with_a_parent_goes_on_to_the_same_network(batches: int,
     assert pareto[0] == pareto[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("budget.latency_ms=1e-6",), "no network of the space is that fast"),
+        (("parent.widths=[1.0,0.25]",), "no workload"),
+        (("table=nowhere/latency.json",), "no such file"),
+    ],
+)
+def test_what_a_search_refuses_is_refused_before_its_parent_is_trained(
+    words: tuple[str, ...], said: str, parent: Path, tmp_path: Path
+) -> None:
+    session_in(tmp_path, parent)
+    session = session_in(tmp_path, parent, "parent.epochs=1", *words)
+    with pytest.raises(InputError, match=said):
+        run_one(session, STAGES["search-net"])
+    assert not list(tmp_path.glob("parent/*.json")) and not list(tmp_path.glob("parent/metrics/*"))
+
+
 def test_a_parent_teaches_with_images_of_a_size_of_its_own(parent: Path, tmp_path: Path) -> None:
     trained = load(parent / "train.json", TrainResult).value.net.image_size
     for words, size in (((), trained), (("parent.image_size=20",), 20)):

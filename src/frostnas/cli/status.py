@@ -12,8 +12,10 @@ from filelock import FileLock, Timeout
 from frostnas.artifacts import rows_of_figures
 from frostnas.artifacts.limits import Count
 from frostnas.cli.outcome import Outcome
-from frostnas.config import Config, SearchNetConfig, TrainConfig
+from frostnas.config import Config, ParentConfig, SearchNetConfig, TrainConfig
 from frostnas.config.compose import read_stored
+from frostnas.config.given import given
+from frostnas.config.yaml_files import SETTINGS
 from frostnas.errors import InputError
 from frostnas.report.grids import Grid
 from frostnas.report.tables import view
@@ -25,32 +27,51 @@ WHY = {"KeyboardInterrupt": "interrupted (Ctrl-C, or a request to end)"}
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Of a row of metrics its epoch."""
+
+    epoch: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """Of a stage that counts them: how many there will be, and how many there are."""
+
+    config: type[SearchNetConfig] | type[TrainConfig] | type[ParentConfig]
+    group: str
+    """Of `config.yaml`, and of the class ``config``."""
+    metrics: str
+    """File with a row for each that is done."""
+
+    def of(self, folder: Path) -> tuple[int, int]:
+        """Those done in a run directory, and all; zeros as long as nobody knows."""
+        settings = folder / SETTINGS
+        if not settings.is_file():
+            return 0, 0
+        group = read_stored(settings, self.config, self.group)
+        total = group.epochs + (0 if isinstance(group, ParentConfig) else group.float_epochs)
+        return len(set(rows_of_figures(folder / self.metrics, Counted))), total
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One stage as it looks from outside."""
 
     command: str
     artifact: str
-    epochs: type[SearchNetConfig] | type[TrainConfig] | None = None
-    """The config of the epochs that it writes to `metrics/<command>.csv` one by one; None if it does not."""
+    epochs: Epochs | None = None
     asked: bool = True
-    """Whether a person gives the command; what is done within another is shown once it has begun."""
+    """Whether a person gives the command."""
 
 
 STEPS = (
     Step("search-block", "block.json"),
     Step("profile-latency", "latency.json"),
-    Step("train-parent", "parent/train.json", asked=False),
-    Step("search-net", "net.json", SearchNetConfig),
-    Step("train", "train.json", TrainConfig),
+    Step("train-parent", "parent/train.json", Epochs(ParentConfig, "parent", "parent/metrics/train.csv"), asked=False),
+    Step("search-net", "net.json", Epochs(SearchNetConfig, "search_net", "metrics/search-net.csv")),
+    Step("train", "train.json", Epochs(TrainConfig, "train", "metrics/train.csv")),
     Step("export", "export.json"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Of a row of metrics its epoch."""
-
-    epoch: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +113,23 @@ def status(config: Config, path: Path | None) -> Outcome:
     if not (folder / LOG).is_file() and not any((folder / step.artifact).is_file() for step in STEPS):
         raise InputError(f"{folder}: not a run directory; expected one that a stage has worked in")
     steps = _steps(folder, _read(folder / LOG), _locked(folder / LOCK))
-    return Outcome(steps, view(_grid(folder, steps)))
+    return Outcome(steps, view(*_grids(folder, steps)))
 
 
 def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
+    """Those that have begun, and those to come that the run's config asks for.
+
+    What is not done when a later one has begun was not needed for it.
+    """
     found: list[StepStatus] = []
+    settings = folder / SETTINGS
+    needless = given(read_stored(settings, Config)) if settings.is_file() else frozenset()
     for step in STEPS:
         if step.command == journal.current:
-            found.append(_current(folder, step, journal, locked))
+            found = [*(one for one in found if one.state == "done"), _current(folder, step, journal, locked)]
         elif (folder / step.artifact).is_file():
             found.append(StepStatus(step.command, "done"))
-        elif not step.asked:
+        elif not step.asked or step.command in needless:
             continue
         elif all(one.state == "done" for one in found):
             found.append(StepStatus(step.command, "next", said=f"frostnas {step.command} run_dir={folder}"))
@@ -112,15 +139,15 @@ def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
 
 
 def _current(folder: Path, step: Step, journal: Journal, locked: bool) -> StepStatus:
-    done, total = _epochs(folder, step)
+    done, total = step.epochs.of(folder) if step.epochs else (0, 0)
     epochs = f"{done} of {total}" if total else ""
     if not locked:
         why = journal.error or "its process ended without a word: killed, or the machine went down"
         return StepStatus(step.command, "stopped", journal.started, epochs, said=why)
     left = None
-    if done and journal.starts == 1:  # after an interruption the pause is in the time, too
+    if step.epochs and done and journal.starts == 1:  # after an interruption the pause is in the time, too
         began = datetime.fromisoformat(journal.started).timestamp()
-        per_epoch = ((folder / "metrics" / f"{step.command}.csv").stat().st_mtime - began) / done
+        per_epoch = ((folder / step.epochs.metrics).stat().st_mtime - began) / done
         left = max(per_epoch * (total - done), 0.0)
     return StepStatus(step.command, "running", journal.started, epochs, left)
 
@@ -159,26 +186,13 @@ def _locked(lock: Path) -> bool:
         return False
 
 
-def _epochs(folder: Path, step: Step) -> tuple[int, int]:
-    """Epochs done and all epochs of a stage; zeros where it does not count them."""
-    settings, metrics = folder / "config.yaml", folder / "metrics" / f"{step.command}.csv"
-    if step.epochs is None or not settings.is_file():
-        return 0, 0
-    group = read_stored(settings, step.epochs, step.command.replace("-", "_"))
-    total = group.float_epochs + group.epochs
-    return len(set(rows_of_figures(metrics, Counted))), total
-
-
-def _grid(folder: Path, steps: list[StepStatus]) -> Grid:
-    rows = [
-        (one.command, one.state, one.started, one.epochs, duration(one.seconds_left), one.said or "") for one in steps
-    ]
-    return Grid(
-        f"run: {folder}",
-        [tuple(row) for row in rows],
-        ("stage", "state", "started", "epochs", "left", "remark"),
-        ("stage", "state", "remark"),
-    )
+def _grids(folder: Path, steps: list[StepStatus]) -> list[Grid]:
+    """A row per stage, and below what there is to say of some, in lines as wide as the terminal."""
+    rows = [(one.command, one.state, one.started, one.epochs, duration(one.seconds_left)) for one in steps]
+    names = ("stage", "state", "started", "epochs", "left")
+    said = [(one.command, one.said) for one in steps if one.said]
+    stages = Grid(f"run: {folder}", [tuple(row) for row in rows], names, ("stage", "state"))
+    return [stages, Grid("", [*said])] if said else [stages]
 
 
 def duration(seconds: float | None) -> str:

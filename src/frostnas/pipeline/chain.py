@@ -10,17 +10,19 @@ from typing import Any, TypeVar, cast
 
 from frostnas.artifacts import Artifact, sha256_of_value, write_atomic
 from frostnas.config import Config
+from frostnas.config.given import given
 from frostnas.config.identity import what_matters
 from frostnas.engine.distributed import joined
 from frostnas.pipeline import plan
 from frostnas.pipeline.clock import timed
 from frostnas.pipeline.early import plan_first, run_first, say_what_stands, usable
 from frostnas.pipeline.fit import fit_space
+from frostnas.pipeline.goals import check_goals
 from frostnas.pipeline.planning import Planned
 from frostnas.pipeline.session import Session
 from frostnas.pipeline.size_choice import choose_sizes
 from frostnas.pipeline.stage import Stage
-from frostnas.pipeline.stages import CHAIN, PROFILE, SEARCH_BLOCK, SEARCH_NET, TRAINING, with_parent
+from frostnas.pipeline.stages import CHAIN, PARENT, PROFILE, SEARCH_NET, TRAINING, with_parent
 from frostnas.report.plan_grid import plan_grid
 from frostnas.report.tables import view
 
@@ -31,14 +33,8 @@ FORCED = "checkpoints/begun/run.json"  # in the run directory: stages that `run 
 
 
 def needed(config: Config) -> tuple[Stage[Any], ...]:
-    """The stages whose output is not given: `block=` or `parent.net=`, `table=`, or `net=`, which makes all of the
-    search needless."""
-    given = {
-        SEARCH_BLOCK: config.block is not None or config.net is not None or config.parent.net is not None,
-        PROFILE: config.table is not None or config.net is not None,
-        SEARCH_NET: config.net is not None,
-    }
-    return with_parent(config, (stage for stage in CHAIN if not given.get(stage)))
+    """The stages whose output is not given."""
+    return with_parent(config, (stage for stage in CHAIN if stage.name not in given(config)))
 
 
 def run_chain(session: Session, *, force: bool = False) -> dict[str, Any]:
@@ -137,6 +133,8 @@ def run_one(session: Session, stage: Stage[T], *, force: bool = False) -> T:
 
 def run_planned(session: Session, planned: Planned | None, stage: Stage[Any], *, force: bool) -> Any:
     """What a stage made, with the settings that fit the time that is left; None where the plan leaves it out."""
+    if stage is PARENT:
+        check_goals(session)
     if planned is None:
         return stage.run(session, force=force)
     workspace, began = session.workspace, stage.path(session).exists() and not force

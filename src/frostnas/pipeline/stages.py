@@ -22,7 +22,6 @@ from frostnas.artifacts import (
     Timing,
     TrainResult,
     csv_of,
-    load_table,
     save,
     sha256_of,
     sha256_of_value,
@@ -32,7 +31,6 @@ from frostnas.artifacts import (
 from frostnas.config import Config, DistillConfig
 from frostnas.deploy import export
 from frostnas.engine import Recipe
-from frostnas.errors import InputError
 from frostnas.latency import profile
 from frostnas.latency.nets import measure_nets
 from frostnas.latency.pace import measure_beside
@@ -40,12 +38,13 @@ from frostnas.latency.variations import vary
 from frostnas.nets.state_files import weights_file
 from frostnas.pipeline.adaptation import adaptation_inputs, adapted, of_parent
 from frostnas.pipeline.baselines import BASELINES, baseline_rows, baseline_specs, baselines_identity
+from frostnas.pipeline.goals import goals, table_input
 from frostnas.pipeline.peak import say_peak
 from frostnas.pipeline.session import EXPORT, NET_WEIGHTS, PARETO, ROWS, Session
 from frostnas.pipeline.sizes import BLOCK, NET, TABLE
 from frostnas.pipeline.source import other_normalisation
 from frostnas.pipeline.stage import Stage, Work
-from frostnas.pipeline.target import check_table, difference
+from frostnas.pipeline.target import difference
 from frostnas.pipeline.teacher import identity, speaking_of
 from frostnas.pipeline.trained import TRAIN, WEIGHTS, check_weights
 from frostnas.pipeline.views import to_search, to_train
@@ -77,13 +76,7 @@ def _profile(session: Session, work: Work) -> LatencyTable:
 
 
 def _search_net(session: Session, work: Work) -> NetResult:
-    budget, own_table = session.config.budget, session.table
-    check_table(own_table, session.config, session.table_path)
-    targets = [search_net.Goal(own_table, budget)]
-    for other in budget.others:
-        table = load_table(Path(other.table)) if other.table else own_table
-        own = replace(budget, latency_ms=other.latency_ms, fraction=other.fraction, others=[])
-        targets.append(search_net.Goal(table, own))
+    targets = goals(session)
     for table in {id(target.table): target.table for target in targets}.values():
         for warning in table.warnings:
             session.workspace.say(f"search-net: warning: the table of {table.host.cpu}: {warning}")
@@ -155,12 +148,6 @@ def _table_of(session: Session, net: NetSpec) -> LatencyTable | None:
     of_one_int8_image = (table.protocol.precision, table.protocol.batch) == ("int8", 1)
     holds = of_one_int8_image and table.covers(net) and difference(table, session.config.latency) is None
     return table if holds else None
-
-
-def _table_input(session: Session) -> str:
-    if not session.table_path.is_file():
-        raise InputError(f"{session.table_path}: no such file; run `frostnas profile-latency` first or give table=")
-    return sha256_of(session.table_path)
 
 
 def _profiled(session: Session) -> dict[str, str]:
@@ -246,7 +233,7 @@ SEARCH_NET = Stage(
     lambda session: {
         **_origin(session),
         **adaptation_inputs(session),
-        TABLE: _table_input(session),
+        TABLE: table_input(session),
         **_other_tables(session),
         **_baselines(session),
         **_teacher("search_net.distill", session.config.search_net.distill),
