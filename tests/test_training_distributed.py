@@ -217,7 +217,7 @@ sys.exit(main())
         ("killed", "Signal 9 (SIGKILL) received", 9),  # torchrun's; it may stop the other before that one notices
         pytest.param("interrupted", "interrupted; the same command goes on from here", 10, marks=pytest.mark.slow),
         pytest.param("failing", "the disk is on fire", 9, marks=pytest.mark.slow),
-        pytest.param("silent", "another one did not answer for 5 s", 9, marks=pytest.mark.slow),
+        pytest.param("silent", "another one did not answer for 20 s", 9, marks=pytest.mark.slow),
     ],
 )
 def test_a_process_that_dies_or_is_stopped_ends_the_job_and_leaves_a_checkpoint(
@@ -226,7 +226,8 @@ def test_a_process_that_dies_or_is_stopped_ends_the_job_and_leaves_a_checkpoint(
     script, run_dir = tmp_path / "dying.py", tmp_path / "run"
     script.write_text(DYING)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), how]
-    words = ["train", f"run_dir={run_dir}", f"net={net_json}", *KEYS, "peer_timeout_s=5", "checkpoint_s=0"]
+    patience_s = 20 if how == "silent" else 120  # a process may begin some seconds after the other on a busy machine
+    words = ["train", f"run_dir={run_dir}", f"net={net_json}", *KEYS, f"peer_timeout_s={patience_s}", "checkpoint_s=0"]
     died = subprocess.run([sys.executable, *torchrun, *words], capture_output=True, text=True, check=False, timeout=240)
     assert died.returncode != 0
     assert said in died.stderr
