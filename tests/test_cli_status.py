@@ -46,9 +46,8 @@ def test_between_two_stages_the_next_one_is_named_with_its_command(tmp_path: Pat
 def test_a_parent_that_is_trained_within_a_search_is_shown_once_that_has_begun(tmp_path: Path) -> None:
     starts = [START.replace("train", name) for name in ("search-net", "train-parent")]
     folder = run_dir(tmp_path, *starts, done=2)
-    (folder / "latency.json").unlink()  # given by `table=`, so that it is not to come
     with FileLock(folder / ".lock"):
-        assert [one.state for one in look(folder).values()] == ["done", "running", "later", "later", "later"]
+        assert look(folder)["train-parent"].state == "running"
         (folder / "parent" / "metrics").mkdir(parents=True)
         (folder / "parent" / "metrics" / "train.csv").write_text("epoch,lr\n1,0.1\n2,0.1\n")
         (folder / "config.yaml").write_text(to_yaml(Config(parent=ParentConfig(epochs=9))))
@@ -56,7 +55,15 @@ def test_a_parent_that_is_trained_within_a_search_is_shown_once_that_has_begun(t
         assert parent.epochs == "2 of 9" and parent.seconds_left is not None
     (folder / "parent" / "train.json").write_text("{}")
     (folder / "frostnas.log").write_text("")
-    assert [one.state for one in look(folder).values()] == ["done", "next", "done", "later", "later", "later"]
+    assert [one.state for one in look(folder).values()] == ["done", "done", "done", "next", "later", "later"]
+
+
+def test_what_is_not_done_when_a_later_stage_has_begun_is_not_to_come(tmp_path: Path) -> None:
+    found = look(run_dir(tmp_path, START.replace("train", "search-net"), done=1))
+    assert [(name, one.state) for name, one in found.items()][:2] == [
+        ("search-block", "done"),
+        ("search-net", "stopped"),
+    ]
 
 
 def test_what_the_config_gives_is_not_to_come(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from filelock import FileLock, Timeout
 from frostnas.artifacts import rows_of_figures
 from frostnas.artifacts.limits import Count
 from frostnas.cli.outcome import Outcome
-from frostnas.config import Config, ParentConfig, SearchNetConfig, TrainConfig
+from frostnas.config import Config
 from frostnas.config.compose import read_stored
 from frostnas.config.given import given
+from frostnas.config.identity import part
 from frostnas.config.yaml_files import SETTINGS
 from frostnas.errors import InputError
-from frostnas.report.grids import Grid
+from frostnas.report.grids import Grid, Rows
 from frostnas.report.tables import view
 from frostnas.report.units import roughly
 
@@ -37,20 +38,15 @@ class Counted:
 class Epochs:
     """Of a stage that counts them: how many there will be, and how many there are."""
 
-    config: type[SearchNetConfig] | type[TrainConfig] | type[ParentConfig]
-    group: str
-    """Of `config.yaml`, and of the class ``config``."""
     metrics: str
     """File with a row for each that is done."""
+    keys: tuple[str, ...]
+    """Of the config: all of them are the sum of these."""
 
-    def of(self, folder: Path) -> tuple[int, int]:
-        """Those done in a run directory, and all; zeros as long as nobody knows."""
-        settings = folder / SETTINGS
-        if not settings.is_file():
-            return 0, 0
-        group = read_stored(settings, self.config, self.group)
-        total = group.epochs + (0 if isinstance(group, ParentConfig) else group.float_epochs)
-        return len(set(rows_of_figures(folder / self.metrics, Counted))), total
+    def of(self, folder: Path, config: Config) -> tuple[int, int]:
+        """Those done in a run directory, and all."""
+        done = len(set(rows_of_figures(folder / self.metrics, Counted)))
+        return done, sum(part(config, key) for key in self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +57,15 @@ class Step:
     artifact: str
     epochs: Epochs | None = None
     asked: bool = True
-    """Whether a person gives the command."""
+    """Whether a person gives the command; what is done within another is shown once it has begun."""
 
 
 STEPS = (
     Step("search-block", "block.json"),
     Step("profile-latency", "latency.json"),
-    Step("train-parent", "parent/train.json", Epochs(ParentConfig, "parent", "parent/metrics/train.csv"), asked=False),
-    Step("search-net", "net.json", Epochs(SearchNetConfig, "search_net", "metrics/search-net.csv")),
-    Step("train", "train.json", Epochs(TrainConfig, "train", "metrics/train.csv")),
+    Step("train-parent", "parent/train.json", Epochs("parent/metrics/train.csv", ("parent.epochs",)), asked=False),
+    Step("search-net", "net.json", Epochs("metrics/search-net.csv", ("search_net.float_epochs", "search_net.epochs"))),
+    Step("train", "train.json", Epochs("metrics/train.csv", ("train.float_epochs", "train.epochs"))),
     Step("export", "export.json"),
 )
 
@@ -123,10 +119,11 @@ def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
     """
     found: list[StepStatus] = []
     settings = folder / SETTINGS
-    needless = given(read_stored(settings, Config)) if settings.is_file() else frozenset()
+    config = read_stored(settings, Config) if settings.is_file() else None
+    needless = given(config) if config else frozenset()
     for step in STEPS:
         if step.command == journal.current:
-            found = [*(one for one in found if one.state == "done"), _current(folder, step, journal, locked)]
+            found = [*(one for one in found if one.state == "done"), _current(folder, config, step, journal, locked)]
         elif (folder / step.artifact).is_file():
             found.append(StepStatus(step.command, "done"))
         elif not step.asked or step.command in needless:
@@ -138,8 +135,8 @@ def _steps(folder: Path, journal: Journal, locked: bool) -> list[StepStatus]:
     return found
 
 
-def _current(folder: Path, step: Step, journal: Journal, locked: bool) -> StepStatus:
-    done, total = step.epochs.of(folder) if step.epochs else (0, 0)
+def _current(folder: Path, config: Config | None, step: Step, journal: Journal, locked: bool) -> StepStatus:
+    done, total = step.epochs.of(folder, config) if step.epochs and config else (0, 0)
     epochs = f"{done} of {total}" if total else ""
     if not locked:
         why = journal.error or "its process ended without a word: killed, or the machine went down"
@@ -188,11 +185,10 @@ def _locked(lock: Path) -> bool:
 
 def _grids(folder: Path, steps: list[StepStatus]) -> list[Grid]:
     """A row per stage, and below what there is to say of some, in lines as wide as the terminal."""
-    rows = [(one.command, one.state, one.started, one.epochs, duration(one.seconds_left)) for one in steps]
-    names = ("stage", "state", "started", "epochs", "left")
-    said = [(one.command, one.said) for one in steps if one.said]
-    stages = Grid(f"run: {folder}", [tuple(row) for row in rows], names, ("stage", "state"))
-    return [stages, Grid("", [*said])] if said else [stages]
+    rows: Rows = [(one.command, one.state, one.started, one.epochs, duration(one.seconds_left)) for one in steps]
+    said: Rows = [(one.command, one.said) for one in steps if one.said]
+    stages = Grid(f"run: {folder}", rows, ("stage", "state", "started", "epochs", "left"), ("stage", "state"))
+    return [stages, Grid("", said)] if said else [stages]
 
 
 def duration(seconds: float | None) -> str:

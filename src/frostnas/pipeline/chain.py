@@ -133,11 +133,11 @@ def run_one(session: Session, stage: Stage[T], *, force: bool = False) -> T:
 
 def run_planned(session: Session, planned: Planned | None, stage: Stage[Any], *, force: bool) -> Any:
     """What a stage made, with the settings that fit the time that is left; None where the plan leaves it out."""
-    if stage is PARENT:
+    workspace, began = session.workspace, stage.path(session).exists() and not force
+    if stage is PARENT and not began:
         check_goals(session)
     if planned is None:
         return stage.run(session, force=force)
-    workspace, began = session.workspace, stage.path(session).exists() and not force
     if stage.name in planned.left():
         planned.make(session.net if stage is TRAINING else None)
     if not planned.begin(stage.name):

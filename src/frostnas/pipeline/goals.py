@@ -17,9 +17,8 @@ def goals(session: Session) -> list[Goal]:
     """The run's own target first, then those of `budget.others`.
 
     Raises:
-        InputError: a table is not there, or not of what is searched.
+        InputError: a table cannot be read, or is not of what is searched.
     """
-    table_input(session)
     budget, own_table = session.config.budget, session.table
     check_table(own_table, session.config, session.table_path)
     found = [Goal(own_table, budget)]
@@ -35,6 +34,7 @@ def check_goals(session: Session) -> None:
     Raises:
         InputError: as `goals`; no network of the space is within a budget, or a table does not hold the space.
     """
+    table_input(session)
     for goal in goals(session):
         make_task(goal.budget, session.space, goal.table, session.config.search_net.population)
 
